@@ -1,0 +1,1 @@
+//! An async SSH client and server library

@@ -1,0 +1,1 @@
+//! Ciphers, MACs, key exchange and signatures of SSH behind tables

@@ -1,0 +1,1 @@
+//! Keys, key files, known_hosts, authorized_keys and the agent protocol

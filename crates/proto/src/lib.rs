@@ -1,0 +1,1 @@
+//! The SSH protocol as sans-IO machines: transport, key exchange, authentication, channels

@@ -1,0 +1,1 @@
+//! Every operating system call that Rust's std lacks

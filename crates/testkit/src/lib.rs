@@ -1,0 +1,1 @@
+//! Virtual-time pairs, rule-breaking peers and server fixtures for Carrick's tests
