@@ -1,0 +1,40 @@
+"""Ports for listeners of a test."""
+import os
+import random
+import socket
+import threading
+import time
+
+# Below the range from which the kernel takes the source ports of connections.
+LOW, HIGH = 10240, 32000
+_taken = set()
+_lock = threading.Lock()
+_random = random.Random(os.getpid() * 1_000_003 + time.time_ns())
+
+
+def free_port():
+    """A port that nobody listens on, and that this process has not handed out before."""
+    with _lock:
+        while True:
+            port = _random.randrange(LOW, HIGH)
+            if port in _taken:
+                continue
+            with socket.socket() as probe:
+                try:
+                    probe.bind(('127.0.0.1', port))
+                except OSError:
+                    continue
+            _taken.add(port)
+            return port
+
+
+def wait_for(port, seconds=10.0, gone=lambda: False):
+    """Waits until something listens on the port; False when time is out or `gone` says that it never will."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not gone():
+        try:
+            socket.create_connection(('127.0.0.1', port), 1).close()
+            return True
+        except OSError:
+            time.sleep(0.02)
+    return False

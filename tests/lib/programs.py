@@ -1,0 +1,70 @@
+"""Where the programs under test and their peers are."""
+import os
+import shutil
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PEERS = os.path.abspath(os.environ.get('CARRICK_PEERS', os.path.join(ROOT, 'target', 'peers')))
+TARGET = os.path.abspath(os.environ.get('CARGO_TARGET_DIR', os.path.join(ROOT, 'target')))
+RELEASE = os.path.join(TARGET, 'release')
+OPENSSH10 = os.path.join(PEERS, 'openssh10', 'usr')
+
+
+def find(name):
+    """A program of the distribution, or None."""
+    return shutil.which(name, path=os.environ.get('PATH', '') + ':/usr/sbin:/sbin')
+
+
+def missing():
+    """What tests/setup could not put in place: name -> reason."""
+    reasons = {}
+    try:
+        with open(os.path.join(PEERS, 'missing'), encoding='utf-8') as file:
+            for line in file:
+                names, _, why = line.strip().partition(': ')
+                for name in names.split():
+                    reasons[name] = why
+    except OSError:
+        pass
+    return reasons
+
+
+class Suite:
+    """One implementation's client, daemon and key generator. `extra_sshd` are config lines this daemon needs."""
+
+    def __init__(self, label, ssh, sshd, keygen, extra_sshd=()):
+        self.label, self.ssh, self.sshd, self.keygen = label, ssh, sshd, keygen
+        self.extra_sshd = list(extra_sshd)
+
+    def lacks(self):
+        """The programs of this suite that are not there."""
+        return [p or 'not installed' for p in (self.ssh, self.sshd, self.keygen) if not p or not os.access(p, os.X_OK)]
+
+
+def openssh10():
+    """OpenSSH 10.0, unpacked beside the distribution's: its daemon must be told where its other halves are."""
+    lib = os.path.join(OPENSSH10, 'lib', 'openssh')
+    return Suite('openssh10', os.path.join(OPENSSH10, 'bin', 'ssh'), os.path.join(OPENSSH10, 'sbin', 'sshd'),
+                 os.path.join(OPENSSH10, 'bin', 'ssh-keygen'),
+                 [f'SshdSessionPath {lib}/sshd-session', f'SshdAuthPath {lib}/sshd-auth', 'PerSourcePenalties no'])
+
+
+def distribution():
+    """The OpenSSH that the distribution installed."""
+    return Suite('openssh', find('ssh'), find('sshd'), find('ssh-keygen'))
+
+
+def drop_in(folder):
+    """Makes `folder` a drop-in bin folder of links to our multi-call program."""
+    os.makedirs(folder, exist_ok=True)
+    for name in ('ssh', 'ssh-keygen'):
+        link = os.path.join(folder, name)
+        if not os.path.islink(link):
+            os.symlink(os.path.join(RELEASE, 'carrick'), link)
+    return folder
+
+
+def carrick(folder):
+    """Our programs, through a drop-in folder made in `folder`."""
+    drop_in(folder)
+    return Suite('carrick', os.path.join(folder, 'ssh'), os.path.join(RELEASE, 'carrick-sshd'),
+                 os.path.join(folder, 'ssh-keygen'), ['PerSourcePenalties no'])
