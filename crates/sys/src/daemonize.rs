@@ -1,0 +1,66 @@
+//! Going to the background (`ssh -f`, the daemon without `-D`).
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::unistd::{ForkResult, fork, setsid};
+
+/// Forks; the parent exits with status 0 without running any destructor, the
+/// child returns here in a session of its own.
+///
+/// # Safety of use
+/// The caller must be single-threaded: a forked child has only the calling
+/// thread, and locks held by others would stay locked. This is checked on
+/// Linux and refused otherwise.
+pub fn to_background() -> io::Result<()> {
+    if threads().is_some_and(|n| n > 1) {
+        return Err(io::Error::other("cannot go to the background with several threads"));
+    }
+    // SAFETY: this process has one thread (checked above), so the child finds no lock held.
+    match unsafe { fork() }? {
+        ForkResult::Parent { .. } => {
+            // SAFETY: ends the process without destructors, which belong to the child now.
+            unsafe { libc::_exit(0) }
+        }
+        ForkResult::Child => {
+            setsid()?;
+            Ok(())
+        }
+    }
+}
+
+/// Points the standard descriptors that are named at `/dev/null`.
+pub fn to_dev_null(stdin: bool, stdout: bool, stderr: bool) -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    if stdin {
+        rustix::stdio::dup2_stdin(null.as_fd())?;
+    }
+    if stdout {
+        rustix::stdio::dup2_stdout(null.as_fd())?;
+    }
+    if stderr {
+        rustix::stdio::dup2_stderr(null.as_fd())?;
+    }
+    Ok(())
+}
+
+/// How many threads this process has, where the system tells.
+fn threads() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_counted_and_refused() {
+        let (tx, rx) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || rx.recv().is_err());
+        // The test harness itself runs tests on threads of their own.
+        assert!(to_background().is_err());
+        drop(tx);
+        assert!(other.join().unwrap());
+    }
+}
