@@ -1,0 +1,151 @@
+//! Datagrams with descriptors between processes of one program: a pair of
+//! `AF_UNIX` `SOCK_SEQPACKET` sockets, one message a datagram, so that a
+//! reader never has to find the end of a message in a stream of bytes.
+//!
+//! Invariant: a descriptor that arrives is close-on-exec from its first
+//! moment, and is closed if the caller does not take it.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::retry_on_intr;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+
+/// The most descriptors one message carries.
+pub const MAX_FDS: usize = 4;
+
+/// A connected pair of sockets, close-on-exec.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+/// Sends one message with up to [`MAX_FDS`] descriptors. A socket that was
+/// made non-blocking reports `WouldBlock`; nothing is ever sent in part.
+pub fn send(socket: impl AsFd, message: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    if message.is_empty() || fds.len() > MAX_FDS {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let sent = retry_on_intr(|| {
+        rustix::net::sendmsg(
+            socket.as_fd(),
+            &[IoSlice::new(message)],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        )
+    })?;
+    if sent == message.len() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::WriteZero.into())
+    }
+}
+
+/// One received message.
+#[derive(Debug, Default)]
+pub struct Message {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The descriptors that came with it.
+    pub fds: Vec<OwnedFd>,
+}
+
+/// Receives one message of at most `limit` bytes, in a buffer of just its
+/// size; `None` when the other end is closed. A longer one is an error.
+pub fn receive(socket: impl AsFd, limit: usize) -> io::Result<Option<Message>> {
+    let peek = RecvFlags::PEEK | RecvFlags::TRUNC;
+    let mut probe = [0_u8; 1];
+    let (_, len) = match retry_on_intr(|| rustix::net::recv(socket.as_fd(), &mut probe, peek)) {
+        Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+        other => other?,
+    };
+    if len == 0 {
+        return Ok(None);
+    }
+    if len > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a message of {len} bytes, more than {limit}"),
+        ));
+    }
+    let mut bytes = vec![0; len];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let got = retry_on_intr(|| {
+        rustix::net::recvmsg(
+            socket.as_fd(),
+            &mut [IoSliceMut::new(&mut bytes)],
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        )
+    })?;
+    let mut fds = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
+        }
+    }
+    if got.bytes != len
+        || got
+            .flags
+            .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
+    {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a message was cut short",
+        ));
+    }
+    Ok(Some(Message { bytes, fds }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn messages_keep_their_bounds_and_carry_descriptors() {
+        let (a, b) = pair().unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
+        send(&a, b"one", &[]).unwrap();
+        send(&a, b"two!", &[writer.as_fd()]).unwrap();
+        drop(writer);
+        assert_eq!(receive(&b, 16).unwrap().unwrap().bytes, b"one");
+        let two = receive(&b, 16).unwrap().unwrap();
+        assert_eq!((two.bytes.as_slice(), two.fds.len()), (&b"two!"[..], 1));
+        let flags = rustix::io::fcntl_getfd(&two.fds[0]).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        std::fs::File::from(two.fds.into_iter().next().unwrap())
+            .write_all(b"x")
+            .unwrap();
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "x");
+        drop(a);
+        assert!(receive(&b, 16).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_message_over_the_limit_is_an_error() {
+        let (a, b) = pair().unwrap();
+        send(&a, &[0; 17], &[]).unwrap();
+        assert_eq!(
+            receive(&b, 16).unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
+    }
+}
