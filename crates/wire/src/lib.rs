@@ -20,7 +20,11 @@
 )]
 
 mod codec;
+mod field;
+mod macros;
+pub mod msg;
+pub mod names;
 mod types;
 
 pub use codec::{Decode, DecodeError, Encode, Reader, Writer};
-pub use types::{Mpint, NameList, Secret};
+pub use types::{Mpint, NameList, Secret, Text};

@@ -1,9 +1,11 @@
 //! The composite primitive types: `mpint`, `name-list`, and secret strings.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
+use crate::field::Field;
 use crate::{Decode, DecodeError, Encode, Reader, Writer};
 
 /// A non-negative `mpint` (RFC 4251 section 5), held as its big-endian
@@ -27,14 +29,23 @@ impl<'a> Mpint<'a> {
 
 impl<'a> Decode<'a> for Mpint<'a> {
     fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        const FIELD: &str = "mpint";
-        let bytes = r.string(FIELD)?;
+        Self::read(r, "mpint")
+    }
+}
+
+impl<'a> Field<'a> for Mpint<'a> {
+    fn read(r: &mut Reader<'a>, field: &'static str) -> Result<Self, DecodeError> {
+        let bytes = r.string(field)?;
         match bytes {
             [] => Ok(Self(bytes)),
             [0, rest @ ..] if rest.first().is_some_and(|b| b & 0x80 != 0) => Ok(Self(rest)),
             [first, ..] if *first != 0 && first & 0x80 == 0 => Ok(Self(bytes)),
-            _ => Err(DecodeError::Invalid { field: FIELD }),
+            _ => Err(DecodeError::Invalid { field }),
         }
+    }
+
+    fn write(&self, w: &mut Writer<'_>) {
+        self.encode(w);
     }
 }
 
@@ -84,17 +95,90 @@ impl fmt::Debug for NameList<'_> {
 
 impl<'a> Decode<'a> for NameList<'a> {
     fn decode(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let text = r.text("name-list")?;
+        Self::read(r, "name-list")
+    }
+}
+
+impl<'a> Field<'a> for NameList<'a> {
+    fn read(r: &mut Reader<'a>, field: &'static str) -> Result<Self, DecodeError> {
+        let text = r.text(field)?;
         if !text.is_ascii() || text.bytes().any(|b| b == 0) {
-            return Err(DecodeError::NotText { field: "name-list" });
+            return Err(DecodeError::NotText { field });
         }
         Ok(Self(text))
+    }
+
+    fn write(&self, w: &mut Writer<'_>) {
+        self.encode(w);
     }
 }
 
 impl Encode for NameList<'_> {
     fn encode(&self, w: &mut Writer<'_>) {
         w.text(self.0);
+    }
+}
+
+/// A `string` that a person is meant to read: a banner, a prompt, the words of
+/// a disconnect. RFC 4251 section 5 asks for UTF-8, but devices with localised
+/// or vendor texts send other encodings, and OpenSSH shows those, so the bytes
+/// are kept as they came. It may hold control characters: whoever shows it on a
+/// terminal makes them harmless first.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    /// From bytes that should be UTF-8.
+    pub const fn from_bytes(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// From text.
+    pub const fn new(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+
+    /// The bytes as they came.
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The text; what is not UTF-8 is replaced by U+FFFD.
+    pub fn to_lossy(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.0)
+    }
+
+    /// Whether there is nothing to read.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_lossy())
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_lossy(), f)
+    }
+}
+
+impl<'a> Field<'a> for Text<'a> {
+    fn read(r: &mut Reader<'a>, field: &'static str) -> Result<Self, DecodeError> {
+        Ok(Self(r.string(field)?))
+    }
+
+    fn write(&self, w: &mut Writer<'_>) {
+        w.string(self.0);
     }
 }
 
