@@ -13,9 +13,12 @@ class Skip(Exception):
 
 @dataclasses.dataclass
 class Case:
-    """One thing that is either so or not: `check` raises AssertionError, or Skip, or returns."""
+    """One thing that is either so or not: `check` raises AssertionError, or Skip, or returns.
+
+    What stands for many cases (a script of its own) returns them, each as (name, 'pass' | 'fail' | 'skip', why).
+    """
     name: str
-    check: typing.Callable[[], None]
+    check: typing.Callable[[], typing.Optional[list]]
     # A case that wants the machine, or a daemon, for itself: runs when all others of its group are done.
     alone: bool = False
 
@@ -65,7 +68,8 @@ class Report:
         """Runs one case."""
         begin = time.monotonic()
         try:
-            case.check()
+            for part in case.check() or ():
+                self.add(*part[:2], 0.0, part[2])
             result, why = 'pass', ''
         except Skip as reason:
             result, why = 'skip', str(reason)

@@ -179,14 +179,14 @@ def rekey_cases(client, shared):
 
 
 class Terminal:
-    """A client in a pseudo-terminal of ours."""
+    """A client in a pseudo-terminal of ours. `client` is anything with `command(*words, flags=)` and `env`."""
 
-    def __init__(self, client, *words, flags=('-tt',), size=(41, 97), options=()):
+    def __init__(self, client, *words, flags=('-tt',), size=(41, 97)):
         self.master, self.slave = os.openpty()
         self.resize(size)
         self.before = termios.tcgetattr(self.slave)
         self.seen = b''
-        self.process = subprocess.Popen(['setsid', '--ctty', '--wait', *client.command(*words, flags=flags, options=options)],
+        self.process = subprocess.Popen(['setsid', '--ctty', '--wait', *client.command(*words, flags=flags)],
                                         stdin=self.slave, stdout=self.slave, stderr=self.slave,
                                         env={**client.env, 'TERM': 'xterm-256color'})
 
