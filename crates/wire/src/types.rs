@@ -229,7 +229,10 @@ mod tests {
     fn mpint_vectors_of_rfc4251() {
         for (magnitude, wire) in [
             (&[][..], &b"\0\0\0\0"[..]),
-            (b"\x09\xa3\x78\xf9\xb2\xe3\x32\xa7", b"\0\0\0\x08\x09\xa3\x78\xf9\xb2\xe3\x32\xa7"),
+            (
+                b"\x09\xa3\x78\xf9\xb2\xe3\x32\xa7",
+                b"\0\0\0\x08\x09\xa3\x78\xf9\xb2\xe3\x32\xa7",
+            ),
             (b"\x80", b"\0\0\0\x02\0\x80"),
         ] {
             assert_eq!(Mpint::from_magnitude(magnitude).to_vec(), wire);
@@ -239,7 +242,11 @@ mod tests {
 
     #[test]
     fn negative_and_padded_mpints_are_refused() {
-        for wire in [&b"\0\0\0\x02\xed\xcc"[..], b"\0\0\0\x02\0\x7f", b"\0\0\0\x01\0"] {
+        for wire in [
+            &b"\0\0\0\x02\xed\xcc"[..],
+            b"\0\0\0\x02\0\x7f",
+            b"\0\0\0\x01\0",
+        ] {
             assert_eq!(mpint(wire), Err(DecodeError::Invalid { field: "mpint" }));
         }
     }

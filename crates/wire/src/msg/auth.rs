@@ -240,13 +240,24 @@ impl<'a> MethodBody<'a> {
                 w.text(algorithm);
                 w.string(key);
             }
-            Self::PublicKeyHostBound { algorithm, key, host_key, .. } => {
+            Self::PublicKeyHostBound {
+                algorithm,
+                key,
+                host_key,
+                ..
+            } => {
                 w.bool(true);
                 w.text(algorithm);
                 w.string(key);
                 w.string(host_key);
             }
-            Self::HostBased { algorithm, key, host, local_user, .. } => {
+            Self::HostBased {
+                algorithm,
+                key,
+                host,
+                local_user,
+                ..
+            } => {
                 w.text(algorithm);
                 w.string(key);
                 w.text(host);
@@ -327,7 +338,10 @@ impl<'a> Field<'a> for MethodBody<'a> {
                 local_user: r.text("HostBased.local_user")?,
                 signature: r.string("HostBased.signature")?,
             },
-            method => Self::Unknown { method, body: r.take_rest() },
+            method => Self::Unknown {
+                method,
+                body: r.take_rest(),
+            },
         })
     }
 
@@ -335,13 +349,22 @@ impl<'a> Field<'a> for MethodBody<'a> {
         w.text(self.name());
         match *self {
             Self::None => {}
-            Self::PublicKey { algorithm, key, signature } => {
+            Self::PublicKey {
+                algorithm,
+                key,
+                signature,
+            } => {
                 w.bool(signature.is_some());
                 w.text(algorithm);
                 w.string(key);
                 write_optional(signature, w);
             }
-            Self::PublicKeyHostBound { algorithm, key, host_key, signature } => {
+            Self::PublicKeyHostBound {
+                algorithm,
+                key,
+                host_key,
+                signature,
+            } => {
                 w.bool(signature.is_some());
                 w.text(algorithm);
                 w.string(key);
@@ -353,11 +376,20 @@ impl<'a> Field<'a> for MethodBody<'a> {
                 w.string(password);
                 write_optional(new, w);
             }
-            Self::KeyboardInteractive { language, submethods } => {
+            Self::KeyboardInteractive {
+                language,
+                submethods,
+            } => {
                 w.text(language);
                 w.text(submethods);
             }
-            Self::HostBased { algorithm, key, host, local_user, signature } => {
+            Self::HostBased {
+                algorithm,
+                key,
+                host,
+                local_user,
+                signature,
+            } => {
                 w.text(algorithm);
                 w.string(key);
                 w.text(host);
@@ -395,8 +427,17 @@ impl fmt::Debug for MethodBody<'_> {
         let mut shown = f.debug_struct(self.name());
         match self {
             Self::None | Self::Unknown { .. } => {}
-            Self::PublicKey { algorithm, key, signature }
-            | Self::PublicKeyHostBound { algorithm, key, signature, .. } => {
+            Self::PublicKey {
+                algorithm,
+                key,
+                signature,
+            }
+            | Self::PublicKeyHostBound {
+                algorithm,
+                key,
+                signature,
+                ..
+            } => {
                 shown
                     .field("algorithm", algorithm)
                     .field("key", &Shown(key))
@@ -409,7 +450,12 @@ impl fmt::Debug for MethodBody<'_> {
             Self::KeyboardInteractive { submethods, .. } => {
                 shown.field("submethods", submethods);
             }
-            Self::HostBased { algorithm, host, local_user, .. } => {
+            Self::HostBased {
+                algorithm,
+                host,
+                local_user,
+                ..
+            } => {
                 shown
                     .field("algorithm", algorithm)
                     .field("host", host)

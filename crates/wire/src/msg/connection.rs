@@ -173,7 +173,10 @@ impl<'a> Body<'a> for GlobalRequest<'a> {
     fn read_body(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let name = r.text("GlobalRequest.name")?;
         let want_reply = r.bool("GlobalRequest.want_reply")?;
-        Ok(Self { want_reply, body: GlobalBody::read_after_name(name, r)? })
+        Ok(Self {
+            want_reply,
+            body: GlobalBody::read_after_name(name, r)?,
+        })
     }
 
     fn write_body(&self, w: &mut Writer<'_>) {
@@ -344,7 +347,11 @@ impl<'a> Body<'a> for ChannelRequest<'a> {
         let recipient = r.u32("ChannelRequest.recipient")?;
         let name = r.text("ChannelRequest.name")?;
         let want_reply = r.bool("ChannelRequest.want_reply")?;
-        Ok(Self { recipient, want_reply, body: RequestBody::read_after_name(name, r)? })
+        Ok(Self {
+            recipient,
+            want_reply,
+            body: RequestBody::read_after_name(name, r)?,
+        })
     }
 
     fn write_body(&self, w: &mut Writer<'_>) {

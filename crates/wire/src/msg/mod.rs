@@ -16,9 +16,6 @@ pub mod kex;
 pub mod modes;
 pub mod transport;
 
-#[cfg(test)]
-mod tests;
-
 use transport as t;
 
 /// A message number's name, for logs. Numbers 30-49 and 60-79 mean different

@@ -95,7 +95,9 @@ pub struct Modes<'a> {
 impl<'a> Modes<'a> {
     /// Over the `modes` field of a `pty-req`.
     pub fn new(encoded: &'a [u8]) -> Self {
-        Self { r: Reader::new(encoded) }
+        Self {
+            r: Reader::new(encoded),
+        }
     }
 }
 
@@ -134,8 +136,11 @@ mod tests {
 
     #[test]
     fn modes_round_trip() {
-        let all: Vec<(u8, u32)> =
-            OPCODES.iter().zip(0..).map(|((opcode, _), n)| (*opcode, n)).collect();
+        let all: Vec<(u8, u32)> = OPCODES
+            .iter()
+            .zip(0..)
+            .map(|((opcode, _), n)| (*opcode, n))
+            .collect();
         let encoded = encode(all.iter().copied());
         assert_eq!(encoded.len(), all.len() * 5 + 1);
         let back: Result<Vec<_>, _> = Modes::new(&encoded).collect();
@@ -157,7 +162,12 @@ mod tests {
         let modes: Vec<_> = Modes::new(b"\x01\0\0\0\x03\x02\0\0").collect();
         assert_eq!(
             modes,
-            [Ok((VINTR, 3)), Err(DecodeError::Truncated { field: "mode argument" })]
+            [
+                Ok((VINTR, 3)),
+                Err(DecodeError::Truncated {
+                    field: "mode argument"
+                })
+            ]
         );
     }
 }
