@@ -170,7 +170,7 @@ class Daemon:
 
 
 def sshd(suite, folder, keys, user, options=(), name='sshd'):
-    """Starts a suite's sshd with all host keys; `options` come first, so they win."""
+    """Starts a suite's sshd with all host keys; `options` take the place of the usual line with their keyword."""
     if os.geteuid() == 0:
         os.makedirs('/run/sshd', mode=0o755, exist_ok=True)
     port = ports.free_port()
@@ -179,6 +179,8 @@ def sshd(suite, folder, keys, user, options=(), name='sshd'):
             'MaxStartups 200:30:300', 'MaxSessions 100', 'LogLevel VERBOSE', 'AcceptEnv CARRICK_*',
             f'AllowUsers {user.name}',
             *(f'HostKey {keys.path("host", kind)}' for kind, _ in KEY_TYPES), *suite.extra_sshd]
+    given = {line.split()[0] for line in options}
+    base = [line for line in base if line.split()[0] not in given]
     config = folder.write(f'{suite.label}.{name}_config', '\n'.join([*options, *base]) + '\n')
     checked = run([suite.sshd, '-t', '-f', config])
     report.expect(checked.returncode == 0, f'{suite.label} sshd -t: {report.shorten(checked.stderr)}')
@@ -186,10 +188,11 @@ def sshd(suite, folder, keys, user, options=(), name='sshd'):
 
 
 class Relay:
-    """A TCP relay: holds every byte back by `delay` seconds each way, and may flip one bit on the way to the server."""
+    """A TCP relay: holds every byte back by `delay` seconds each way, and may flip a bit of the byte with this number
+    on the way up to the server or down to the client."""
 
-    def __init__(self, target, delay=0.0, flip=None):
-        self.target, self.delay, self.flip = target, delay, flip
+    def __init__(self, target, delay=0.0, flip_up=None, flip_down=None):
+        self.target, self.delay, self.flip_up, self.flip_down = target, delay, flip_up, flip_down
         self.listener = socket.create_server(('127.0.0.1', 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -207,8 +210,8 @@ class Relay:
                 return
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._pump(client, server, self.flip)
-            self._pump(server, client, None)
+            self._pump(client, server, self.flip_up)
+            self._pump(server, client, self.flip_down)
 
     def _pump(self, source, sink, flip):
         queue, ready = collections.deque(), threading.Condition()
@@ -261,7 +264,7 @@ def known_hosts(folder, name, port, keys, kinds=None):
 class Client:
     """A suite's ssh, set up for one daemon."""
 
-    def __init__(self, suite, folder, keys, user, port, name):
+    def __init__(self, suite, folder, keys, user, port, name, log_level='ERROR'):
         self.suite, self.user, self.port = suite, user, port
         self.env = {key: value for key, value in os.environ.items() if key not in ('SSH_AUTH_SOCK', 'SSH_ASKPASS', 'DISPLAY')}
         self.known_hosts = known_hosts(folder, f'{name}.known_hosts', port, keys)
@@ -269,7 +272,7 @@ class Client:
             'Host target', 'HostName 127.0.0.1', f'Port {port}', 'Host *', f'User {user.name}',
             f'IdentityFile {keys.path("user", "ed25519")}', 'IdentitiesOnly yes',
             f'UserKnownHostsFile {self.known_hosts}', 'GlobalKnownHostsFile /dev/null', 'StrictHostKeyChecking yes',
-            'BatchMode yes', 'LogLevel ERROR']) + '\n')
+            'BatchMode yes', f'LogLevel {log_level}']) + '\n')
 
     def command(self, *words, options=(), flags=()):
         """The argument list for a remote command."""
