@@ -1,1 +1,45 @@
-//! Keys, key files, known_hosts, authorized_keys and the agent protocol
+//! Public and private keys, their file formats, signatures, `known_hosts`,
+//! `authorized_keys`, the moduli file, the agent protocol, and the pattern
+//! and address lists that OpenSSH's files are written with.
+//!
+//! Nothing here reads a file, a clock or the environment: texts, times and
+//! randomness come in as arguments, and results go out as values.
+//!
+//! Invariant: no function here panics on any input, and none allocates more
+//! than a small multiple of its input.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_lossless
+)]
+
+pub mod agent;
+pub mod algorithm;
+pub mod authorized_keys;
+mod base64;
+mod cert;
+mod fingerprint;
+mod format;
+pub mod known_hosts;
+pub mod matching;
+pub mod moduli;
+mod private;
+mod public;
+mod randomart;
+mod signature;
+mod text;
+
+pub use carrick_crypto::sign::Curve;
+pub use cert::{CertKind, Certificate};
+pub use fingerprint::{Fingerprint, FingerprintHash};
+pub use format::{FILE_MAX, KeyFileError, WriteOptions, parse_public_file, public_of_private_file};
+pub use private::{PrivateKey, RSA_BITS_DEFAULT, SignError, SkHandle};
+pub use public::{KeyError, KeyType, PublicKey, RSA_BITS_MAX, RSA_BITS_MIN};
+pub use randomart::randomart;
+pub use signature::{SK_USER_PRESENT, SK_USER_VERIFIED, SignatureError, SkDetails, Verified};

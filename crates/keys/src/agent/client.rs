@@ -1,0 +1,178 @@
+//! The client's half of the agent protocol: requests to bytes, bytes to
+//! answers, in order. The caller owns the socket.
+
+use core::fmt;
+
+use carrick_wire::{DecodeError, Encode, Reader};
+
+use super::msg::{Identity, MESSAGE_MAX, Request, Response, rsa_flags};
+
+/// Why an agent's answer is of no use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// The agent refused, or does not know the key.
+    Refused,
+    /// An answer to some other question.
+    Unexpected,
+    /// An answer longer than [`MESSAGE_MAX`], or empty.
+    BadLength {
+        /// The length it claims.
+        len: usize,
+    },
+    /// The answer's structure is wrong.
+    Decode(DecodeError),
+}
+
+impl fmt::Display for AgentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("agent refused operation"),
+            Self::Unexpected => f.write_str("agent gave an answer of the wrong kind"),
+            Self::BadLength { len } => write!(f, "agent's answer of {len} bytes is out of bounds"),
+            Self::Decode(e) => write!(f, "invalid answer from agent: {e}"),
+        }
+    }
+}
+
+impl core::error::Error for AgentError {}
+
+impl From<DecodeError> for AgentError {
+    fn from(e: DecodeError) -> Self {
+        Self::Decode(e)
+    }
+}
+
+/// Frames of a connection to an agent. Put what the socket gives into
+/// [`Self::received`], and ask [`Self::next_response`] until it has one.
+#[derive(Default)]
+pub struct AgentClient {
+    input: Vec<u8>,
+}
+
+impl AgentClient {
+    /// Nothing received yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A request's bytes, with the length in front.
+    pub fn request(request: &Request<'_>) -> Vec<u8> {
+        let mut out = vec![0; 4];
+        request.encode(&mut carrick_wire::Writer::new(&mut out));
+        let len = u32::try_from(out.len() - 4).unwrap_or(u32::MAX);
+        if let Some(slot) = out.first_chunk_mut() {
+            *slot = len.to_be_bytes();
+        }
+        out
+    }
+
+    /// The request to sign `data` with the key of that blob, by a signature
+    /// algorithm's name.
+    pub fn sign_request(key: &[u8], data: &[u8], algorithm: &str) -> Vec<u8> {
+        Self::request(&Request::Sign {
+            key,
+            data,
+            flags: rsa_flags(algorithm),
+        })
+    }
+
+    /// Takes in bytes from the socket.
+    pub fn received(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// The next answer, once all of it is there.
+    pub fn next_response(&mut self) -> Result<Option<Response>, AgentError> {
+        let Some(head) = self.input.first_chunk() else {
+            return Ok(None);
+        };
+        let len = usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
+        if len == 0 || len > MESSAGE_MAX {
+            return Err(AgentError::BadLength { len });
+        }
+        let Some(body) = self.input.get(4..4 + len) else {
+            return Ok(None);
+        };
+        let response = Reader::all::<Response>(body)?;
+        self.input.drain(..4 + len);
+        Ok(Some(response))
+    }
+
+    /// The keys, out of the answer to [`Request::Identities`].
+    pub fn identities(response: Response) -> Result<Vec<Identity>, AgentError> {
+        match response {
+            Response::Identities(list) => Ok(list),
+            Response::Failure => Err(AgentError::Refused),
+            _ => Err(AgentError::Unexpected),
+        }
+    }
+
+    /// The signature blob, out of the answer to a sign request. `algorithm`
+    /// must be what it was made with: an agent that does not know RSA's
+    /// flags signs with SHA-1, which no one asked for.
+    pub fn signature(response: Response, algorithm: &str) -> Result<Vec<u8>, AgentError> {
+        match response {
+            Response::Signature(blob) => {
+                let made_with = Reader::new(&blob).text("signature algorithm")?;
+                let wanted = crate::algorithm::find(algorithm).map(|a| a.signature);
+                if wanted != Some(made_with) {
+                    return Err(AgentError::Unexpected);
+                }
+                Ok(blob)
+            }
+            Response::Failure => Err(AgentError::Refused),
+            _ => Err(AgentError::Unexpected),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_come_whole_however_they_arrive() {
+        let mut client = AgentClient::new();
+        let body = Response::Signature(b"\0\0\0\x0bssh-ed25519".to_vec()).to_vec();
+        let frame = [
+            &u32::try_from(body.len()).expect("short").to_be_bytes()[..],
+            &body,
+        ]
+        .concat();
+        let stream = frame.repeat(2);
+        let mut answers = Vec::new();
+        for byte in stream {
+            client.received(&[byte]);
+            answers.extend(client.next_response().expect("sound"));
+        }
+        assert_eq!(answers.len(), 2);
+        let first = answers.remove(0);
+        assert!(AgentClient::signature(first.clone(), "ssh-ed25519").is_ok());
+        assert_eq!(
+            AgentClient::signature(first, "rsa-sha2-256"),
+            Err(AgentError::Unexpected)
+        );
+        assert_eq!(
+            AgentClient::identities(Response::Failure),
+            Err(AgentError::Refused)
+        );
+    }
+
+    #[test]
+    fn lengths_are_bounded() {
+        for head in [[0; 4], [0xff; 4], [0, 4, 0, 1]] {
+            let mut client = AgentClient::new();
+            client.received(&head);
+            assert!(matches!(
+                client.next_response(),
+                Err(AgentError::BadLength { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn requests_are_framed() {
+        assert_eq!(AgentClient::request(&Request::Identities), [0, 0, 0, 1, 11]);
+    }
+}
