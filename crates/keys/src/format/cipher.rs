@@ -54,7 +54,7 @@ impl KeyCipher {
     /// the tag is wrong.
     pub(super) fn open(&self, key: &[u8], iv: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let mut data = Zeroizing::new(sealed.to_vec());
-        raw::decrypt(self.name, key, iv, &mut data).ok()?;
+        raw::cipher_decrypt_raw(self.name, key, iv, &mut data).ok()?;
         let len = data.len().checked_sub(self.tag)?;
         data.truncate(len);
         Some(data)
@@ -64,7 +64,7 @@ impl KeyCipher {
     pub(super) fn seal(&self, key: &[u8], iv: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
         let mut data = plain.to_vec();
         data.resize(plain.len() + self.tag, 0);
-        raw::encrypt(self.name, key, iv, &mut data).ok()?;
+        raw::cipher_encrypt_raw(self.name, key, iv, &mut data).ok()?;
         Some(data)
     }
 }

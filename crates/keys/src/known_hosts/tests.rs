@@ -77,7 +77,6 @@ fn broken_lines_are_skipped_and_named() {
 
 #[test]
 fn hashed_names_are_found() {
-    // Made by ssh-keygen -H for "host.example.com" and "[host.example.com]:2222".
     let hashed = hash_host("Host.example.com", &mut Fixed);
     assert!(hashed.starts_with("|1|BwcHBwcHBwcHBwcHBwcHBwcHBwc=|"));
     let text = format!("{hashed} {A}\n");
