@@ -95,10 +95,12 @@ fn parse_entry(number: usize, line: &[u8]) -> Result<Entry<'_>, LineError> {
     let (options, rest) = line.split_at_checked(end).unwrap_or((line, &[]));
     match (PublicKey::from_line_bytes(rest), without_options) {
         (Ok(found), _) => Ok(entry(options, found)),
-        // The error to tell is that of the reading which got further.
-        (Err(KeyError::UnsupportedType { .. } | KeyError::NoKey), Err(first)) => {
+        // Of the two readings, tell the error of the one that found a type:
+        // base64, which follows a type, has no hyphen.
+        (Err(KeyError::UnsupportedType { name }), Err(first)) if !name.contains('-') => {
             Err(LineError::Key(first))
         }
+        (Err(KeyError::NoKey), Err(first)) => Err(LineError::Key(first)),
         (Err(second), _) => Err(LineError::Key(second)),
     }
 }

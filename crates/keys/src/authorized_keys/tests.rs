@@ -28,6 +28,14 @@ fn entries_with_and_without_options() {
     assert_eq!(parsed.command, Some(format!("echo {B} \" x").into_bytes()));
     assert!(!parsed.pty && parsed.port_forwarding);
     assert_eq!(all[4].1, Err(LineError::UnclosedQuote));
+    for line in ["ssh-dss AAAA me", "no-pty ssh-dss AAAA me"] {
+        let error = entries(line.as_bytes())
+            .next()
+            .expect("a line")
+            .1
+            .expect_err("dsa");
+        assert_eq!(error.to_string(), "unsupported key type \"ssh-dss\"");
+    }
     let key = PublicKey::from_line(A).expect("key").0;
     assert_eq!(entries_for(text.as_bytes(), &key).count(), 2);
 }

@@ -130,7 +130,9 @@ pub fn hash_host(name: &str, rng: &mut dyn Rng) -> String {
     )
 }
 
-/// Whether every byte can stand in a hosts field.
+/// Whether a name can stand in a hosts field and means itself there: a host
+/// that calls itself `*` must not be written down.
 pub(crate) fn is_plain_name(name: &str) -> bool {
-    !name.is_empty() && !name.bytes().any(|b| is_blank(b) || b.is_ascii_control())
+    let odd = |b: u8| is_blank(b) || b.is_ascii_control() || b",*?!|".contains(&b);
+    !name.is_empty() && !name.starts_with(['#', '@']) && !name.bytes().any(odd)
 }

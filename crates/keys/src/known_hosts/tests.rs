@@ -157,5 +157,7 @@ fn new_entries_look_like_those_of_openssh() {
     let text = String::from_utf8(hashed).expect("text");
     assert!(text.starts_with("\n|1|"));
     assert_eq!(lookup(&text, "10.0.0.1", A), ("match", 3));
-    assert_eq!(new_entry(b"", "a b", None, &k, None), None);
+    for odd in ["", "a b", "a\n", "*", "!a", "a,b", "|1|x", "#a", "@revoked"] {
+        assert_eq!(new_entry(b"", odd, None, &k, None), None, "{odd:?}");
+    }
 }
