@@ -222,6 +222,7 @@ impl Live {
     pub(super) fn send_close(&mut self, out: &mut dyn Outbox) {
         if self.send.half != Half::Closed {
             self.send.half = Half::Closed;
+            self.send.starved = false;
             self.receive.questions.clear();
             emit(
                 out,

@@ -180,6 +180,7 @@ impl Mux {
             }
             Some(Channel::Live(live)) if !live.released => {
                 live.release(out);
+                self.turns.leave(id);
                 if live.is_over() {
                     self.forget(id);
                 }

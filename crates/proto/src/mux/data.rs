@@ -19,6 +19,7 @@ impl Mux {
     ) -> Result<Option<&'o mut [u8]>, ChannelError> {
         self.reserved = None;
         let room = out.room();
+        self.begin_round(room, Some(id));
         let turns = &mut self.turns;
         let send = match self.channels.get_mut(&id) {
             Some(Channel::Live(live)) if !live.released => &mut live.send,
@@ -31,7 +32,7 @@ impl Mux {
             send.starved = true;
             return Ok(None);
         }
-        let len = window.min(max).min(turns.allowance(&send.turn, room));
+        let len = window.min(max).min(turns.ask(&send.turn, id, room));
         let header = match stream {
             Stream::Data => msg::Data::HEADER_LEN,
             Stream::Stderr => msg::ExtendedData::HEADER_LEN,

@@ -132,6 +132,7 @@ impl Mux {
         let (id, live) = named(&mut self.channels, msg::Close::NAME, m.recipient)?;
         live.receive.half = Half::Closed;
         live.send_close(out);
+        self.turns.leave(id);
         if live.released {
             self.forget(id);
         }

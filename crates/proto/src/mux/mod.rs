@@ -167,17 +167,22 @@ impl Mux {
     /// packet, and whenever `out` may have got room: that is what makes
     /// writers writable again.
     pub(crate) fn poll_event(&mut self, out: &dyn Outbox) -> Option<ChannelEvent> {
-        if self.events.queue.is_empty() {
-            for id in self.turns.begin(out.room()) {
-                if let Some(Channel::Live(live)) = self.channels.get_mut(&id) {
-                    live.send.turn.told();
-                    if !live.released {
-                        self.events.push(ChannelEvent::Writable(id), 0);
-                    }
-                }
+        self.begin_round(out.room(), None);
+        self.events.pop()
+    }
+
+    /// Tells the channels that wait for room, if there is some and the
+    /// application has taken all other news.
+    fn begin_round(&mut self, room: usize, asker: Option<ChannelId>) {
+        if !self.events.queue.is_empty() {
+            return;
+        }
+        for id in self.turns.begin(room, asker) {
+            if let Some(Channel::Live(live)) = self.channels.get_mut(&id) {
+                live.send.turn.told();
+                self.events.push(ChannelEvent::Writable(id), 0);
             }
         }
-        self.events.pop()
     }
 
     /// How many channels there are, in whatever state.
@@ -220,7 +225,7 @@ impl Mux {
     fn forget(&mut self, id: ChannelId) {
         if let Some(Channel::Live(live)) = self.channels.remove(&id) {
             self.budget.give_back(&live.receive.window);
-            self.turns.leave(&live.send.turn, id);
+            self.turns.leave(id);
         }
     }
 }

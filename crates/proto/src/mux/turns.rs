@@ -2,7 +2,9 @@
 //!
 //! Channels that found no room wait in a queue. As room appears a round
 //! begins: all who wait are told, first come first, and for as long as the
-//! round lasts no channel may take more than its share of the room.
+//! round lasts no channel may take more than its share of the room. It lasts
+//! until all who were told came for their share; those who do not come do not
+//! hold up the rest, as more room ends the round too.
 
 use std::collections::VecDeque;
 
@@ -16,9 +18,15 @@ const _: () = assert!(ROOM_LEAST * 4 <= limits::BACKLOG, "room comes in portions
 
 #[derive(Debug)]
 pub(super) struct Turns {
+    /// Who found no room, longest first.
     waiting: VecDeque<ChannelId>,
+    /// Who was told in this round and has not come yet.
+    told: Vec<ChannelId>,
     round: u64,
     share: usize,
+    /// The least room seen in this round: when there is more, some of what was
+    /// queued has left.
+    seen: usize,
 }
 
 /// A channel's place in the turns.
@@ -31,23 +39,17 @@ pub(super) struct Turn {
 
 impl Turns {
     pub(super) fn new() -> Self {
-        Self {
-            waiting: VecDeque::new(),
-            round: 0,
-            share: usize::MAX,
-        }
+        Self { waiting: VecDeque::new(), told: Vec::new(), round: 0, share: usize::MAX, seen: 0 }
     }
 
-    /// How much the channel may take, of `room`.
-    pub(super) fn allowance(&self, turn: &Turn, room: usize) -> usize {
+    /// The channel comes for room: how much it may take.
+    pub(super) fn ask(&mut self, turn: &Turn, id: ChannelId, room: usize) -> usize {
+        self.told.retain(|other| *other != id);
+        self.seen = self.seen.min(room);
         if room < ROOM_LEAST {
             return 0;
         }
-        let used = if turn.round == self.round {
-            turn.used
-        } else {
-            0
-        };
+        let used = if turn.round == self.round { turn.used } else { 0 };
         room.min(self.share.saturating_sub(used))
     }
 
@@ -67,29 +69,34 @@ impl Turns {
         }
     }
 
-    /// Begins a round if somebody waits and there is room.
-    pub(super) fn begin(&mut self, room: usize) -> VecDeque<ChannelId> {
-        if self.waiting.is_empty() || room < ROOM_LEAST {
-            return VecDeque::new();
+    /// Begins a round if it is time: who is to be told. `asker` wants a share
+    /// in it too, whether it waits or not.
+    pub(super) fn begin(&mut self, room: usize, asker: Option<ChannelId>) -> Vec<ChannelId> {
+        let over = self.told.is_empty() || room > self.seen;
+        if self.waiting.is_empty() || room < ROOM_LEAST || !over {
+            return Vec::new();
         }
-        self.round = self.round.wrapping_add(1);
-        self.share = match self.waiting.len() {
-            1 => usize::MAX,
+        let extra = asker.is_some_and(|id| !self.waiting.contains(&id));
+        let sharers = self.waiting.len() + self.told.len() + usize::from(extra);
+        self.share = match sharers {
+            0 | 1 => usize::MAX,
             n => (room / n).max(ROOM_LEAST),
         };
-        core::mem::take(&mut self.waiting)
+        self.round = self.round.wrapping_add(1);
+        self.seen = room;
+        self.told = core::mem::take(&mut self.waiting).into();
+        self.told.clone()
     }
 
     /// Forgets a channel that is gone.
-    pub(super) fn leave(&mut self, turn: &Turn, id: ChannelId) {
-        if turn.waiting {
-            self.waiting.retain(|other| *other != id);
-        }
+    pub(super) fn leave(&mut self, id: ChannelId) {
+        self.waiting.retain(|other| *other != id);
+        self.told.retain(|other| *other != id);
     }
 
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.told.is_empty()
     }
 }
 
@@ -109,36 +116,47 @@ mod tests {
     #[test]
     fn those_who_wait_are_told_in_order_and_share_the_room() {
         let mut turns = Turns::new();
-        let mut all = [
-            Turn::default(),
-            Turn::default(),
-            Turn::default(),
-            Turn::default(),
-        ];
-        assert_eq!(turns.allowance(&all[0], ROOM), ROOM);
-        for (n, turn) in (0..).zip(&mut all) {
-            turns.wait(turn, ChannelId(n));
-            turns.wait(turn, ChannelId(n));
+        let ids = [0, 1, 2, 3].map(ChannelId);
+        let mut all = [(); 4].map(|()| Turn::default());
+        assert_eq!(turns.ask(&all[0], ids[0], ROOM), ROOM);
+        for (id, turn) in ids.into_iter().zip(&mut all) {
+            turns.wait(turn, id);
+            turns.wait(turn, id);
         }
-        assert!(turns.begin(ROOM_LEAST - 1).is_empty());
-        assert_eq!(turns.begin(ROOM), [0, 1, 2, 3].map(ChannelId));
-        assert_eq!(turns.allowance(&all[2], ROOM), ROOM / 4);
+        assert!(turns.begin(ROOM_LEAST - 1, None).is_empty());
+        assert_eq!(turns.begin(ROOM, None), ids);
+        all.iter_mut().for_each(Turn::told);
+        assert_eq!(turns.ask(&all[2], ids[2], ROOM), ROOM / 4);
         turns.used(&mut all[2], ROOM / 4);
-        assert_eq!(turns.allowance(&all[2], ROOM), 0);
+        assert_eq!(turns.ask(&all[2], ids[2], ROOM - ROOM / 4), 0);
+        turns.wait(&mut all[2], ids[2]);
+        // The others have not come, and nothing has left.
+        assert!(turns.begin(ROOM - ROOM / 4, None).is_empty());
+        // Now something has; they still count.
+        assert_eq!(turns.begin(ROOM, None), [ids[2]]);
+        assert_eq!(turns.ask(&all[2], ids[2], ROOM), ROOM / 4);
         all[2].told();
-        turns.wait(&mut all[2], ChannelId(2));
-        // Alone in the next round, it may have everything.
-        assert_eq!(turns.begin(ROOM), [ChannelId(2)]);
-        assert_eq!(turns.allowance(&all[2], ROOM), ROOM);
+        turns.wait(&mut all[2], ids[2]);
+        // They have not come twice: they no longer count.
+        assert_eq!(turns.begin(ROOM, None), [ids[2]]);
+        assert_eq!(turns.ask(&all[2], ids[2], ROOM), ROOM);
         assert!(turns.is_idle());
+    }
+
+    #[test]
+    fn one_who_did_not_wait_gets_a_share_and_no_more() {
+        let mut turns = Turns::new();
+        let (mut waits, new) = (Turn::default(), Turn::default());
+        turns.wait(&mut waits, ChannelId(1));
+        assert_eq!(turns.begin(ROOM, Some(ChannelId(2))), [ChannelId(1)]);
+        assert_eq!(turns.ask(&new, ChannelId(2), ROOM), ROOM / 2);
     }
 
     #[test]
     fn who_is_gone_is_not_told() {
         let mut turns = Turns::new();
-        let mut turn = Turn::default();
-        turns.wait(&mut turn, ChannelId(1));
-        turns.leave(&turn, ChannelId(1));
-        assert!(turns.begin(ROOM).is_empty());
+        turns.wait(&mut Turn::default(), ChannelId(1));
+        turns.leave(ChannelId(1));
+        assert!(turns.begin(ROOM, None).is_empty());
     }
 }
