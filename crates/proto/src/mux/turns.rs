@@ -39,7 +39,13 @@ pub(super) struct Turn {
 
 impl Turns {
     pub(super) fn new() -> Self {
-        Self { waiting: VecDeque::new(), told: Vec::new(), round: 0, share: usize::MAX, seen: 0 }
+        Self {
+            waiting: VecDeque::new(),
+            told: Vec::new(),
+            round: 0,
+            share: usize::MAX,
+            seen: 0,
+        }
     }
 
     /// The channel comes for room: how much it may take.
@@ -49,7 +55,11 @@ impl Turns {
         if room < ROOM_LEAST {
             return 0;
         }
-        let used = if turn.round == self.round { turn.used } else { 0 };
+        let used = if turn.round == self.round {
+            turn.used
+        } else {
+            0
+        };
         room.min(self.share.saturating_sub(used))
     }
 

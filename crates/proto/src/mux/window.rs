@@ -260,10 +260,10 @@ mod tests {
         // The window was used up, but over a minute.
         assert!(w.receive(1_500_000));
         w.take(1_500_000);
-        assert_eq!(w.grow(now + Duration::from_secs(60), RTT, 64 * MIB), 0);
+        assert_eq!(w.grow(now + Duration::from_mins(1), RTT, 64 * MIB), 0);
         let _ = w.grant(32 * 1024);
         // The reader took much, and much is left.
-        now += Duration::from_secs(60);
+        now += Duration::from_mins(1);
         assert!(w.receive(2_000_000));
         w.take(1_300_000);
         assert_eq!(w.grow(now + RTT, RTT, 64 * MIB), 0);

@@ -28,7 +28,9 @@ fn merges(a: &[Step], b: &[Step]) -> Vec<Vec<Step>> {
 fn all_orders() -> Vec<Vec<Step>> {
     let ours: [&[Step]; 4] = [&[], &[WeEof], &[WeClose], &[WeEof, WeClose]];
     let theirs: [&[Step]; 4] = [&[], &[TheyEof], &[TheyClose], &[TheyEof, TheyClose]];
-    ours.iter().flat_map(|a| theirs.iter().flat_map(|b| merges(a, b))).collect()
+    ours.iter()
+        .flat_map(|a| theirs.iter().flat_map(|b| merges(a, b)))
+        .collect()
 }
 
 fn run(order: &[Step]) {
@@ -44,7 +46,11 @@ fn run(order: &[Step]) {
             WeEof => {
                 end.mux.eof(&mut end.out, id).unwrap();
                 sent.push("eof 77");
-                assert_eq!(end.write(id, b"x"), Err(ChannelError::AfterEof), "{order:?}");
+                assert_eq!(
+                    end.write(id, b"x"),
+                    Err(ChannelError::AfterEof),
+                    "{order:?}"
+                );
                 assert_eq!(end.mux.eof(&mut end.out, id), Err(ChannelError::AfterEof));
             }
             WeClose => {
@@ -85,7 +91,10 @@ fn run(order: &[Step]) {
 fn every_order() {
     let orders = all_orders();
     // Merges of sequences of 0, 1, 1, 2 with the same.
-    assert_eq!(orders.len(), 1 + 1 + 1 + 1 + 2 * (1 + 2 + 2 + 3) + (1 + 3 + 3 + 6));
+    assert_eq!(
+        orders.len(),
+        1 + 1 + 1 + 1 + 2 * (1 + 2 + 2 + 3) + (1 + 3 + 3 + 6)
+    );
     for order in orders {
         run(&order);
     }
@@ -116,13 +125,15 @@ fn what_came_before_the_close_stays_readable_until_we_close() {
 fn what_crosses_our_close_is_dropped() {
     let mut end = End::server();
     let id = end.open();
-    let asked = end.mux.request(&mut end.out, id, &Request::Break { ms: 1 }, true);
+    let asked = end
+        .mux
+        .request(&mut end.out, id, &Request::Break { ms: 1 }, true);
     assert!(asked.is_ok());
     end.hear_data(id, b"unread").unwrap();
     end.events();
     end.mux.close(&mut end.out, id).unwrap();
     end.out.messages.clear();
-    end.hear_data(id, &[0; 32768]).unwrap();
+    end.hear_data(id, &vec![0; 32768]).unwrap();
     end.hear(&msg::ChannelRequest {
         recipient: id.0,
         want_reply: true,
@@ -130,12 +141,20 @@ fn what_crosses_our_close_is_dropped() {
     })
     .unwrap();
     end.hear(&msg::ChannelSuccess { recipient: id.0 }).unwrap();
-    end.hear(&msg::WindowAdjust { recipient: id.0, bytes: 0 }).unwrap();
+    end.hear(&msg::WindowAdjust {
+        recipient: id.0,
+        bytes: 0,
+    })
+    .unwrap();
     assert_eq!(end.events(), []);
     assert!(end.out.messages.is_empty());
     end.hear(&msg::Close { recipient: id.0 }).unwrap();
     // Late, and harmless.
-    end.hear(&msg::WindowAdjust { recipient: id.0, bytes: 5 }).unwrap();
+    end.hear(&msg::WindowAdjust {
+        recipient: id.0,
+        bytes: 5,
+    })
+    .unwrap();
     assert_eq!(end.events(), [ChannelEvent::Closed(id)]);
     end.assert_clean();
 }

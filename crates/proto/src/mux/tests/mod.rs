@@ -19,7 +19,10 @@ use carrick_wire::{Encode, Writer};
 use super::*;
 
 /// Where virtual time begins.
-#[expect(clippy::disallowed_methods, reason = "an origin for virtual time; there is no other")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an origin for virtual time; there is no other"
+)]
 pub(super) fn start() -> Instant {
     Instant::now()
 }
@@ -34,7 +37,11 @@ pub(super) struct Tray {
 
 impl Tray {
     pub(super) fn new() -> Self {
-        Self { messages: VecDeque::new(), room: usize::MAX, reserved: None }
+        Self {
+            messages: VecDeque::new(),
+            room: usize::MAX,
+            reserved: None,
+        }
     }
 
     /// Takes out all messages, as the hex-free one-word names of the tests.
@@ -75,12 +82,16 @@ impl Outbox for Tray {
 
     fn data_space(&mut self, header_len: usize, max: usize) -> Option<&mut [u8]> {
         assert!(max > 0 && max <= self.room);
-        let (_, packet) = self.reserved.insert((header_len, vec![0; header_len + max]));
+        let (_, packet) = self
+            .reserved
+            .insert((header_len, vec![0; header_len + max]));
         Some(&mut packet[header_len..])
     }
 
     fn data_commit(&mut self, header: &[u8], len: usize) -> bool {
-        let Some((header_len, mut packet)) = self.reserved.take() else { return false };
+        let Some((header_len, mut packet)) = self.reserved.take() else {
+            return false;
+        };
         assert_eq!(header.len(), header_len);
         packet[..header_len].copy_from_slice(header);
         packet.truncate(header_len + len);
@@ -106,7 +117,11 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn new(role: Role, config: MuxConfig) -> Self {
-        Self { mux: Mux::new(Authenticated::for_test(), config, role), out: Tray::new(), now: start() }
+        Self {
+            mux: Mux::new(Authenticated::for_test(), config, role),
+            out: Tray::new(),
+            now: start(),
+        }
     }
 
     pub(super) fn server() -> Self {
@@ -119,12 +134,16 @@ impl End {
 
     /// A message from the peer.
     pub(super) fn hear(&mut self, message: &dyn Encode) -> Result<(), MuxFault> {
-        self.mux.handle(message.to_vec().into(), self.now, &mut self.out)
+        self.mux
+            .handle(message.to_vec().into(), self.now, &mut self.out)
     }
 
     /// As [`Self::hear`], of data.
     pub(super) fn hear_data(&mut self, id: ChannelId, data: &[u8]) -> Result<(), MuxFault> {
-        self.hear(&msg::Data { recipient: id.0, data })
+        self.hear(&msg::Data {
+            recipient: id.0,
+            data,
+        })
     }
 
     pub(super) fn event(&mut self) -> Option<ChannelEvent> {
@@ -136,10 +155,23 @@ impl End {
     }
 
     /// A session that a peer with this number, window and packet size opened.
-    pub(super) fn opened_by_peer(&mut self, number: u32, window: u32, max_packet: u32) -> ChannelId {
+    pub(super) fn opened_by_peer(
+        &mut self,
+        number: u32,
+        window: u32,
+        max_packet: u32,
+    ) -> ChannelId {
         let kind = msg::OpenKind::AuthAgent;
-        self.hear(&msg::ChannelOpen { sender: number, window, max_packet, kind }).unwrap();
-        let Some(ChannelEvent::OpenRequest { id, .. }) = self.event() else { panic!() };
+        self.hear(&msg::ChannelOpen {
+            sender: number,
+            window,
+            max_packet,
+            kind,
+        })
+        .unwrap();
+        let Some(ChannelEvent::OpenRequest { id, .. }) = self.event() else {
+            panic!()
+        };
         self.mux.accept(&mut self.out, id).unwrap();
         self.out.messages.clear();
         id

@@ -15,28 +15,83 @@ const B: usize = 1;
 
 #[derive(Debug, Clone)]
 enum Op {
-    Open { side: usize },
-    Accept { side: usize, refuse: bool },
-    Write { side: usize, channel: usize, stream: usize, len: usize },
-    Fill { side: usize, channel: usize, stream: usize, len: usize },
-    Read { side: usize, channel: usize, stream: usize },
-    Discard { side: usize, channel: usize },
-    Eof { side: usize, channel: usize },
-    Close { side: usize, channel: usize },
-    Ask { side: usize, channel: usize, reply: bool },
-    Answer { side: usize, which: usize },
-    AskGlobal { side: usize },
-    AnswerGlobal { side: usize, which: usize },
-    Deliver { side: usize, count: usize },
-    Events { side: usize },
-    Room { side: usize, room: usize },
-    Wait { ms: u64 },
+    Open {
+        side: usize,
+    },
+    Accept {
+        side: usize,
+        refuse: bool,
+    },
+    Write {
+        side: usize,
+        channel: usize,
+        stream: usize,
+        len: usize,
+    },
+    Fill {
+        side: usize,
+        channel: usize,
+        stream: usize,
+        len: usize,
+    },
+    Read {
+        side: usize,
+        channel: usize,
+        stream: usize,
+    },
+    Discard {
+        side: usize,
+        channel: usize,
+    },
+    Eof {
+        side: usize,
+        channel: usize,
+    },
+    Close {
+        side: usize,
+        channel: usize,
+    },
+    Ask {
+        side: usize,
+        channel: usize,
+        reply: bool,
+    },
+    Answer {
+        side: usize,
+        which: usize,
+    },
+    AskGlobal {
+        side: usize,
+    },
+    AnswerGlobal {
+        side: usize,
+        which: usize,
+    },
+    Deliver {
+        side: usize,
+        count: usize,
+    },
+    Events {
+        side: usize,
+    },
+    Room {
+        side: usize,
+        room: usize,
+    },
+    Wait {
+        ms: u64,
+    },
 }
 
 fn op() -> impl Strategy<Value = Op> {
     let side = 0..2usize;
     let at = (0..2usize, 0..4usize);
-    let data = (0..2usize, 0..4usize, 0..2usize, prop_oneof![0..40usize, 0..70_000usize]);
+    let data = (
+        0..2usize,
+        0..4usize,
+        0..2usize,
+        prop_oneof![0..40usize, 0..70_000usize],
+    );
     prop_oneof![
         2 => side.clone().prop_map(|side| Op::Open { side }),
         3 => (side.clone(), prop::bool::weighted(0.1))
@@ -133,17 +188,27 @@ impl Side {
         match event {
             ChannelEvent::Opened(id) => {
                 let tag = self.opening.remove(&id).unwrap();
-                self.views.insert(id, View { tag, ..View::default() });
+                self.views.insert(
+                    id,
+                    View {
+                        tag,
+                        ..View::default()
+                    },
+                );
             }
             ChannelEvent::OpenRefused { id, .. } => {
                 self.opening.remove(&id).unwrap();
             }
             ChannelEvent::OpenRequest { id, kind } => {
-                let Open::Tun { unit, .. } = kind else { panic!() };
+                let Open::Tun { unit, .. } = kind else {
+                    panic!()
+                };
                 self.offers.push((id, unit));
             }
             ChannelEvent::Request { id, request, reply } => {
-                let Request::Break { ms } = request else { panic!() };
+                let Request::Break { ms } = request else {
+                    panic!()
+                };
                 if let Some(reply) = reply {
                     self.questions.push((id, reply, ms % 2 == 1));
                 }
@@ -152,7 +217,9 @@ impl Side {
                 assert_eq!(self.asked.remove(&request), Some(ok));
             }
             ChannelEvent::GlobalRequest { request, reply } => {
-                let GlobalRequest::TcpipForward { port, .. } = request else { panic!() };
+                let GlobalRequest::TcpipForward { port, .. } = request else {
+                    panic!()
+                };
                 self.global_questions.push((reply.unwrap(), port % 2 == 1));
             }
             ChannelEvent::GlobalReply { id, ok, .. } => {
@@ -175,7 +242,12 @@ impl Side {
         if view.closed {
             return false;
         }
-        let Some(piece) = self.end.mux.read(&mut self.end.out, id, STREAMS[stream]).unwrap() else {
+        let Some(piece) = self
+            .end
+            .mux
+            .read(&mut self.end.out, id, STREAMS[stream])
+            .unwrap()
+        else {
             return false;
         };
         for got in &piece {
@@ -189,14 +261,18 @@ impl Side {
     fn write(&mut self, side: usize, id: ChannelId, stream: usize, len: usize, fill: bool) {
         let view = self.views.get_mut(&id).unwrap();
         let at = view.written[stream];
-        let data: Vec<u8> = (at..at + len).map(|at| byte(view.tag, side, stream, at)).collect();
+        let data: Vec<u8> = (at..at + len)
+            .map(|at| byte(view.tag, side, stream, at))
+            .collect();
         let End { mux, out, .. } = &mut self.end;
         let sent = if fill {
             let result = mux.space(out, id, STREAMS[stream], len);
-            result.map(|space| space.map_or(0, |space| {
-                space.copy_from_slice(&data[..space.len()]);
-                space.len()
-            }))
+            result.map(|space| {
+                space.map_or(0, |space| {
+                    space.copy_from_slice(&data[..space.len()]);
+                    space.len()
+                })
+            })
         } else {
             mux.write(out, id, STREAMS[stream], &data)
         };
@@ -229,12 +305,17 @@ impl Side {
 impl World {
     fn new(configs: [MuxConfig; 2]) -> Self {
         let [a, b] = configs;
-        Self { sides: [Side::new(Role::Client, a), Side::new(Role::Server, b)], tags: 0 }
+        Self {
+            sides: [Side::new(Role::Client, a), Side::new(Role::Server, b)],
+            tags: 0,
+        }
     }
 
     fn deliver(&mut self, to: usize, count: usize) {
         for _ in 0..count {
-            let Some(payload) = self.sides[1 - to].end.out.messages.pop_front() else { return };
+            let Some(payload) = self.sides[1 - to].end.out.messages.pop_front() else {
+                return;
+            };
             let end = &mut self.sides[to].end;
             end.mux.handle(payload, end.now, &mut end.out).unwrap();
             self.check_bounds(to);
@@ -243,7 +324,9 @@ impl World {
 
     fn check_bounds(&self, side: usize) {
         for channel in self.sides[side].end.mux.channels.values() {
-            let Channel::Live(live) = channel else { continue };
+            let Channel::Live(live) = channel else {
+                continue;
+            };
             let window = &live.receive.window;
             assert!(window.size() <= limits::WINDOW_MOST && window.open() <= window.size());
         }
@@ -255,23 +338,40 @@ impl World {
                 let side = &mut self.sides[side];
                 if side.views.len() + side.opening.len() < 4 {
                     self.tags += 1;
-                    let kind = Open::Tun { mode: 1, unit: self.tags };
+                    let kind = Open::Tun {
+                        mode: 1,
+                        unit: self.tags,
+                    };
                     let id = side.end.mux.open(&mut side.end.out, &kind).unwrap();
                     side.opening.insert(id, self.tags);
                 }
             }
             Op::Accept { side, refuse } => self.accept(side, refuse),
-            Op::Write { side, channel, stream, len } => {
+            Op::Write {
+                side,
+                channel,
+                stream,
+                len,
+            } => {
                 if let Some(id) = self.sides[side].pick(channel) {
                     self.sides[side].write(side, id, stream, len, false);
                 }
             }
-            Op::Fill { side, channel, stream, len } => {
+            Op::Fill {
+                side,
+                channel,
+                stream,
+                len,
+            } => {
                 if let Some(id) = self.sides[side].pick(channel) {
                     self.sides[side].write(side, id, stream, len, true);
                 }
             }
-            Op::Read { side, channel, stream } => {
+            Op::Read {
+                side,
+                channel,
+                stream,
+            } => {
                 if let Some(id) = self.sides[side].pick(channel) {
                     self.sides[side].read(side, id, stream);
                 }
@@ -304,7 +404,11 @@ impl World {
 
     fn run_request(&mut self, op: &Op) {
         match *op {
-            Op::Ask { side, channel, reply } => {
+            Op::Ask {
+                side,
+                channel,
+                reply,
+            } => {
                 self.tags += 1;
                 let ms = self.tags;
                 let side = &mut self.sides[side];
@@ -327,9 +431,15 @@ impl World {
             Op::AskGlobal { side } => {
                 self.tags += 1;
                 let side = &mut self.sides[side];
-                let request =
-                    GlobalRequest::TcpipForward { address: String::new(), port: self.tags };
-                let id = side.end.mux.global_request(&mut side.end.out, &request, true).unwrap();
+                let request = GlobalRequest::TcpipForward {
+                    address: String::new(),
+                    port: self.tags,
+                };
+                let id = side
+                    .end
+                    .mux
+                    .global_request(&mut side.end.out, &request, true)
+                    .unwrap();
                 side.global_asked.insert(id, self.tags % 2 == 1);
             }
             Op::AnswerGlobal { side, which } => {
@@ -337,9 +447,15 @@ impl World {
                 if !side.global_questions.is_empty() {
                     let which = which % side.global_questions.len();
                     let (id, ok) = side.global_questions.remove(which);
-                    let answer =
-                        if ok { GlobalAnswer::Success(vec![]) } else { GlobalAnswer::Failure };
-                    side.end.mux.answer_global(&mut side.end.out, id, answer).unwrap();
+                    let answer = if ok {
+                        GlobalAnswer::Success(vec![])
+                    } else {
+                        GlobalAnswer::Failure
+                    };
+                    side.end
+                        .mux
+                        .answer_global(&mut side.end.out, id, answer)
+                        .unwrap();
                 }
             }
             _ => {}
@@ -358,13 +474,22 @@ impl World {
 
     fn accept(&mut self, side: usize, refuse: bool) {
         let side = &mut self.sides[side];
-        let Some((id, tag)) = side.offers.pop() else { return };
+        let Some((id, tag)) = side.offers.pop() else {
+            return;
+        };
         let End { mux, out, .. } = &mut side.end;
         if refuse {
-            mux.refuse(out, id, OpenReason::CONNECT_FAILED, "no").unwrap();
+            mux.refuse(out, id, OpenReason::CONNECT_FAILED, "no")
+                .unwrap();
         } else {
             mux.accept(out, id).unwrap();
-            side.views.insert(id, View { tag, ..View::default() });
+            side.views.insert(
+                id,
+                View {
+                    tag,
+                    ..View::default()
+                },
+            );
         }
     }
 
@@ -395,7 +520,10 @@ impl World {
                     }
                 }
             }
-            moved |= self.sides.iter().any(|side| !side.end.out.messages.is_empty());
+            moved |= self
+                .sides
+                .iter()
+                .any(|side| !side.end.out.messages.is_empty());
             if !moved {
                 return;
             }
@@ -423,9 +551,13 @@ impl World {
     /// And yet more can be sent: no window was lost.
     fn check_alive(&mut self) {
         for side in [A, B] {
-            let ids: Vec<_> = self.sides[side].views.iter().filter_map(|(id, view)| {
-                (!view.closed && !view.peer_closed && !view.sent_eof).then_some(*id)
-            }).collect();
+            let ids: Vec<_> = self.sides[side]
+                .views
+                .iter()
+                .filter_map(|(id, view)| {
+                    (!view.closed && !view.peer_closed && !view.sent_eof).then_some(*id)
+                })
+                .collect();
             for id in ids {
                 let before = self.sides[side].views[&id].written[0];
                 for _ in 0..50 {
@@ -453,12 +585,21 @@ impl World {
 }
 
 fn config() -> impl Strategy<Value = MuxConfig> {
-    let window = prop_oneof![Just(1u32), 2..100u32, 1000..100_000u32, Just(limits::WINDOW_FIRST)];
+    let window = prop_oneof![
+        Just(1u32),
+        2..100u32,
+        1000..100_000u32,
+        Just(limits::WINDOW_FIRST)
+    ];
     let packet = prop_oneof![Just(1u32), 2..100u32, Just(limits::DATA_PACKET)];
     (window, packet).prop_map(|(first_window, max_packet)| MuxConfig {
         first_window,
         // Packets of one byte are slow to test with more than a little data.
-        max_packet: if first_window > 1000 { max_packet.max(100) } else { max_packet },
+        max_packet: if first_window > 1000 {
+            max_packet.max(100)
+        } else {
+            max_packet
+        },
         ..MuxConfig::default()
     })
 }

@@ -7,17 +7,25 @@ use super::*;
 const MIB: usize = 1024 * 1024;
 
 fn with_window(first_window: u32) -> End {
-    End::new(Role::Server, MuxConfig { first_window, ..MuxConfig::default() })
+    End::new(
+        Role::Server,
+        MuxConfig {
+            first_window,
+            ..MuxConfig::default()
+        },
+    )
 }
 
 /// What was granted by all the messages sent.
 fn granted(end: &mut End) -> usize {
-    let granted = end.out.messages.drain(..).map(|payload| {
-        match ConnectionMsg::decode(&payload).unwrap() {
-            ConnectionMsg::WindowAdjust(m) => usize::try_from(m.bytes).unwrap(),
-            other => panic!("{other}"),
-        }
-    });
+    let granted =
+        end.out
+            .messages
+            .drain(..)
+            .map(|payload| match ConnectionMsg::decode(&payload).unwrap() {
+                ConnectionMsg::WindowAdjust(m) => usize::try_from(m.bytes).unwrap(),
+                other => panic!("{other}"),
+            });
     granted.sum()
 }
 
@@ -48,7 +56,7 @@ fn few_grants_for_much_data() {
     let id = end.open();
     end.mux.set_rtt(Duration::from_secs(1));
     for _ in 0..1024 {
-        end.hear_data(id, &[0; 32 * 1024]).unwrap();
+        end.hear_data(id, &vec![0; 32 * 1024]).unwrap();
         while end.read(id).is_some() {}
     }
     let adjusts = end.out.messages.len();
@@ -59,7 +67,13 @@ fn few_grants_for_much_data() {
 fn data_is_not_copied() {
     let mut end = End::server();
     let id = end.open();
-    let payload = Bytes::from(msg::Data { recipient: id.0, data: &[7; 5000] }.to_vec());
+    let payload = Bytes::from(
+        msg::Data {
+            recipient: id.0,
+            data: &[7; 5000],
+        }
+        .to_vec(),
+    );
     let at = payload.as_ptr().wrapping_add(msg::Data::HEADER_LEN);
     end.mux.handle(payload, end.now, &mut end.out).unwrap();
     assert_eq!(end.read(id).unwrap().as_ptr(), at);
@@ -70,11 +84,19 @@ fn both_streams_share_the_window_and_are_told_apart() {
     let mut end = with_window(6);
     let id = end.open();
     end.hear_data(id, b"out").unwrap();
-    end.hear(&msg::ExtendedData { recipient: id.0, code: 1, data: b"err" }).unwrap();
+    end.hear(&msg::ExtendedData {
+        recipient: id.0,
+        code: 1,
+        data: b"err",
+    })
+    .unwrap();
     assert!(end.hear_data(id, b"x").is_err());
     assert_eq!(
         end.events(),
-        [ChannelEvent::Readable(id, Stream::Data), ChannelEvent::Readable(id, Stream::Stderr)]
+        [
+            ChannelEvent::Readable(id, Stream::Data),
+            ChannelEvent::Readable(id, Stream::Stderr)
+        ]
     );
     let stderr = end.mux.read(&mut end.out, id, Stream::Stderr);
     assert_eq!(stderr.unwrap().unwrap(), "err");
@@ -105,7 +127,12 @@ fn readable_is_told_once_until_all_is_read() {
 fn extended_data_of_other_types_is_dropped_and_granted_again() {
     let mut end = with_window(8);
     let id = end.open();
-    end.hear(&msg::ExtendedData { recipient: id.0, code: 2, data: b"whatever" }).unwrap();
+    end.hear(&msg::ExtendedData {
+        recipient: id.0,
+        code: 2,
+        data: b"whatever",
+    })
+    .unwrap();
     assert_eq!(end.events(), []);
     assert_eq!(granted(&mut end), 8);
 }
@@ -142,7 +169,9 @@ fn round_trips(goal: u32, reads: bool) -> u32 {
     let id = end.open();
     let mut window = usize::try_from(limits::WINDOW_FIRST).unwrap();
     for trip in 0..12 {
-        let Some(Channel::Live(live)) = end.mux.channels.get(&id) else { panic!() };
+        let Some(Channel::Live(live)) = end.mux.channels.get(&id) else {
+            panic!()
+        };
         if live.receive.window.size() >= goal {
             return trip;
         }
@@ -179,7 +208,9 @@ fn the_cap_holds_and_all_windows_together_are_bounded() {
     for _ in 0..8 {
         end.now += rtt;
         for id in ids {
-            let Some(Channel::Live(live)) = end.mux.channels.get(&id) else { panic!() };
+            let Some(Channel::Live(live)) = end.mux.channels.get(&id) else {
+                panic!()
+            };
             let mut window = usize::try_from(live.receive.window.open()).unwrap();
             while window > 0 {
                 let len = window.min(32 * 1024);
@@ -192,7 +223,9 @@ fn the_cap_holds_and_all_windows_together_are_bounded() {
         let used = usize::try_from(end.mux.budget.used()).unwrap();
         assert!(used <= 16 * MIB);
         for channel in end.mux.channels.values() {
-            let Channel::Live(live) = channel else { panic!() };
+            let Channel::Live(live) = channel else {
+                panic!()
+            };
             assert!(usize::try_from(live.receive.window.size()).unwrap() <= 8 * MIB);
         }
     }

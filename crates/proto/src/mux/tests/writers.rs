@@ -12,15 +12,30 @@ fn data_is_cut_to_the_peers_packets_and_window() {
     assert_eq!(end.out.names(), ["data 9 4", "data 9 4", "data 9 2"]);
     assert_eq!(end.write(id, b"klm"), Ok(0));
     assert_eq!(end.events(), []);
-    end.hear(&msg::WindowAdjust { recipient: id.0, bytes: 1 }).unwrap();
+    end.hear(&msg::WindowAdjust {
+        recipient: id.0,
+        bytes: 1,
+    })
+    .unwrap();
     assert_eq!(end.events(), [ChannelEvent::Writable(id)]);
     assert_eq!(end.write(id, b"klm"), Ok(1));
-    end.hear(&msg::WindowAdjust { recipient: id.0, bytes: 100 }).unwrap();
+    end.hear(&msg::WindowAdjust {
+        recipient: id.0,
+        bytes: 100,
+    })
+    .unwrap();
     assert_eq!(end.events(), [ChannelEvent::Writable(id)]);
-    assert_eq!(end.mux.write(&mut end.out, id, Stream::Stderr, b"lm"), Ok(2));
+    assert_eq!(
+        end.mux.write(&mut end.out, id, Stream::Stderr, b"lm"),
+        Ok(2)
+    );
     assert_eq!(end.out.names(), ["data 9 1", "extended 9 1 2"]);
     // Nobody waits: nobody is told.
-    end.hear(&msg::WindowAdjust { recipient: id.0, bytes: 1 }).unwrap();
+    end.hear(&msg::WindowAdjust {
+        recipient: id.0,
+        bytes: 1,
+    })
+    .unwrap();
     assert_eq!(end.events(), []);
 }
 
@@ -28,14 +43,26 @@ fn data_is_cut_to_the_peers_packets_and_window() {
 fn what_is_put_into_the_space_is_sent() {
     let mut end = End::server();
     let id = end.opened_by_peer(9, 10, 100);
-    let space = end.mux.space(&mut end.out, id, Stream::Stderr, 64).unwrap().unwrap();
+    let space = end
+        .mux
+        .space(&mut end.out, id, Stream::Stderr, 64)
+        .unwrap()
+        .unwrap();
     assert_eq!(space.len(), 10);
     space[..3].copy_from_slice(b"abc");
     end.mux.commit(&mut end.out, id, Stream::Stderr, 3).unwrap();
     let sent = end.out.messages.pop_front().unwrap();
-    let expected = msg::ExtendedData { recipient: 9, code: 1, data: b"abc" };
+    let expected = msg::ExtendedData {
+        recipient: 9,
+        code: 1,
+        data: b"abc",
+    };
     assert_eq!(sent, expected.to_vec());
-    let space = end.mux.space(&mut end.out, id, Stream::Data, 64).unwrap().unwrap();
+    let space = end
+        .mux
+        .space(&mut end.out, id, Stream::Data, 64)
+        .unwrap()
+        .unwrap();
     assert_eq!(space.len(), 7);
     // Nothing to send after all.
     end.mux.commit(&mut end.out, id, Stream::Data, 0).unwrap();
@@ -45,17 +72,32 @@ fn what_is_put_into_the_space_is_sent() {
 #[test]
 fn a_commit_without_its_space_sends_nothing() {
     let mut end = End::server();
-    let (id, other) = (end.opened_by_peer(9, 10, 100), end.opened_by_peer(8, 10, 100));
+    let (id, other) = (
+        end.opened_by_peer(9, 10, 100),
+        end.opened_by_peer(8, 10, 100),
+    );
     let none = Err(ChannelError::NoReservation);
     assert_eq!(end.mux.commit(&mut end.out, id, Stream::Data, 1), none);
-    for (commit_id, stream, len) in
-        [(other, Stream::Data, 1), (id, Stream::Stderr, 1), (id, Stream::Data, 6)]
-    {
-        assert!(end.mux.space(&mut end.out, id, Stream::Data, 5).unwrap().is_some());
+    for (commit_id, stream, len) in [
+        (other, Stream::Data, 1),
+        (id, Stream::Stderr, 1),
+        (id, Stream::Data, 6),
+    ] {
+        assert!(
+            end.mux
+                .space(&mut end.out, id, Stream::Data, 5)
+                .unwrap()
+                .is_some()
+        );
         assert_eq!(end.mux.commit(&mut end.out, commit_id, stream, len), none);
     }
     // Something else was sent in between: the bytes are gone, and it is said.
-    assert!(end.mux.space(&mut end.out, id, Stream::Data, 5).unwrap().is_some());
+    assert!(
+        end.mux
+            .space(&mut end.out, id, Stream::Data, 5)
+            .unwrap()
+            .is_some()
+    );
     end.mux.keep_alive(&mut end.out).unwrap();
     assert_eq!(end.mux.commit(&mut end.out, id, Stream::Data, 5), none);
     assert_eq!(end.out.names(), ["global keepalive@openssh.com"]);
