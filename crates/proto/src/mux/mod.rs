@@ -186,7 +186,8 @@ impl Mux {
     }
 
     /// How many channels there are, in whatever state.
-    pub(crate) fn channel_count(&self) -> usize {
+    #[cfg(test)]
+    fn channel_count(&self) -> usize {
         self.channels.len()
     }
 
