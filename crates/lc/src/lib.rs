@@ -6,6 +6,7 @@
 //! that are `Send + Sync` only where AWS-LC documents that they may be.
 //!
 //! - [`aes`], [`des`], [`blowfish`]: block ciphers, CTR by position, CBC in place
+//! - [`chacha`]: ChaCha20 and Poly1305 apart
 //! - [`dh`]: modular exponentiation in constant time, RFC 3526 primes, primality
 //! - [`hmac`], [`md5`]: HMAC with a precomputed key over any digest, MD5
 //! - [`mlkem`]: ML-KEM-768 with the randomness given by the caller
@@ -15,6 +16,7 @@
 pub mod aes;
 pub mod blowfish;
 mod bn;
+pub mod chacha;
 pub mod des;
 pub mod dh;
 pub mod dsa;
