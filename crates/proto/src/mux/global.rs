@@ -218,20 +218,6 @@ impl Mux {
         Ok(id)
     }
 
-    /// Asks whether the peer is there: any answer at all, mostly a failure,
-    /// shows that it is (OpenSSH's `keepalive@openssh.com`). `None` while too
-    /// many of our requests wait for replies as it is.
-    pub(crate) fn keep_alive(
-        &mut self,
-        out: &mut dyn Outbox,
-    ) -> Result<Option<GlobalId>, ChannelError> {
-        match self.global_request(out, &GlobalRequest::Keepalive, true) {
-            Ok(id) => Ok(Some(id)),
-            Err(ChannelError::TooManyRequests) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Answers a global request of the peer.
     pub(crate) fn answer_global(
         &mut self,

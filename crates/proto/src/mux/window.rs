@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::limits;
 
 /// Shortest interval over which the reader's rate is measured.
-const SHORTEST: Duration = Duration::from_millis(5);
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Round trip assumed while none has been measured.
 const UNMEASURED: Duration = Duration::from_millis(100);

@@ -98,7 +98,9 @@ fn a_commit_without_its_space_sends_nothing() {
             .unwrap()
             .is_some()
     );
-    end.mux.keep_alive(&mut end.out).unwrap();
+    end.mux
+        .global_request(&mut end.out, &GlobalRequest::Keepalive, true)
+        .unwrap();
     assert_eq!(end.mux.commit(&mut end.out, id, Stream::Data, 5), none);
     assert_eq!(end.out.names(), ["global keepalive@openssh.com"]);
     assert_eq!(end.write(id, &[0; 11]), Ok(10));
