@@ -1,5 +1,11 @@
 //! What the fuzz targets share.
 
+mod machine;
+mod system;
+
+pub use machine::{feed, host_key};
+pub use system::NoSystem;
+
 use carrick_crypto::Rng;
 
 /// Bytes that depend on nothing, so that a crash repeats.
