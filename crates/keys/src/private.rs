@@ -4,12 +4,12 @@ use core::fmt;
 use std::borrow::Cow;
 
 use carrick_crypto::rng::Rng;
-use carrick_crypto::sign::{EcdsaKey, Ed25519Key, RsaKey};
+use carrick_crypto::sign::{Components, EcdsaKey, Ed25519Key, RsaKey};
 use carrick_wire::{Encode, Mpint, Secret, Writer};
 
 use zeroize::Zeroizing;
 
-use crate::public::{RSA_BITS_MAX, RSA_BITS_MIN, field_len};
+use crate::public::{RSA_BITS_MAX, RSA_BITS_MIN};
 use crate::signature::rsa_hash;
 use crate::{Curve, KeyFileError, KeyType, PublicKey, algorithm};
 
@@ -104,7 +104,7 @@ impl PrivateKey {
     pub fn generate(kind: KeyType, bits: u32, rng: &mut dyn Rng) -> Result<Self, SignError> {
         let (material, public) = match kind {
             KeyType::Ed25519 => {
-                let key = Ed25519Key::generate(rng);
+                let key = Ed25519Key::generate(rng).map_err(|_| SignError::Failed)?;
                 let public = PublicKey::Ed25519(*key.public());
                 (Material::Ed25519(key), public)
             }
@@ -121,8 +121,9 @@ impl PrivateKey {
                 if !(RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits) {
                     return Err(SignError::BadSize { bits });
                 }
-                let key = RsaKey::generate(bits).map_err(|_| SignError::BadSize { bits })?;
-                let parts = key.components();
+                let size = usize::try_from(bits).map_err(|_| SignError::BadSize { bits })?;
+                let key = RsaKey::generate(size).map_err(|_| SignError::BadSize { bits })?;
+                let parts = key.components().map_err(|_| SignError::Failed)?;
                 let public = PublicKey::Rsa {
                     e: parts.e.clone(),
                     n: parts.n.clone(),
@@ -138,14 +139,16 @@ impl PrivateKey {
         })
     }
 
-    pub(crate) fn from_ed25519(seed: &[u8; 32], comment: Vec<u8>) -> Self {
-        let key = Ed25519Key::from_seed(seed);
+    pub(crate) fn from_ed25519(seed: &[u8; 32], comment: Vec<u8>) -> Result<Self, KeyFileError> {
+        let key = Ed25519Key::from_seed(seed).map_err(|_| KeyFileError::Invalid {
+            what: "ed25519 private key",
+        })?;
         let public = PublicKey::Ed25519(*key.public());
-        Self {
+        Ok(Self {
             material: Material::Ed25519(key),
             public,
             comment,
-        }
+        })
     }
 
     pub(crate) fn from_ecdsa(
@@ -153,15 +156,9 @@ impl PrivateKey {
         scalar: &[u8],
         comment: Vec<u8>,
     ) -> Result<Self, KeyFileError> {
-        const BAD: KeyFileError = KeyFileError::Invalid {
+        let key = EcdsaKey::from_scalar(curve, scalar).map_err(|_| KeyFileError::Invalid {
             what: "ecdsa private key",
-        };
-        let zeros = scalar.iter().take_while(|b| **b == 0).count();
-        let scalar = scalar.get(zeros..).unwrap_or_default();
-        let missing = field_len(curve).checked_sub(scalar.len()).ok_or(BAD)?;
-        let mut padded = Zeroizing::new(vec![0; missing]);
-        padded.extend_from_slice(scalar);
-        let key = EcdsaKey::from_scalar(curve, &padded).map_err(|_| BAD)?;
+        })?;
         let public = PublicKey::Ecdsa {
             curve,
             point: key.public().to_vec(),
@@ -175,10 +172,18 @@ impl PrivateKey {
 
     pub(crate) fn from_rsa(parts: &RsaParts<'_>, comment: Vec<u8>) -> Result<Self, KeyFileError> {
         let public = PublicKey::rsa(parts.e.to_vec(), parts.n.to_vec())?;
-        let key = RsaKey::from_components(parts.n, parts.e, parts.d, parts.p, parts.q, parts.iqmp)
-            .map_err(|_| KeyFileError::Invalid {
-                what: "rsa private key",
-            })?;
+        let secret = |number: &[u8]| Zeroizing::new(number.to_vec());
+        let key = RsaKey::from_components(&Components {
+            n: parts.n.to_vec(),
+            e: parts.e.to_vec(),
+            d: secret(parts.d),
+            p: secret(parts.p),
+            q: secret(parts.q),
+            iqmp: secret(parts.iqmp),
+        })
+        .map_err(|_| KeyFileError::Invalid {
+            what: "rsa private key",
+        })?;
         Ok(Self {
             material: Material::Rsa(key),
             public,
@@ -244,7 +249,9 @@ impl PrivateKey {
         let mut w = Writer::new(&mut out);
         w.text(plain.name);
         match &self.material {
-            Material::Ed25519(key) => w.string(&key.sign(message)),
+            Material::Ed25519(key) => {
+                w.string(&key.sign(message).map_err(|_| SignError::Failed)?);
+            }
             Material::Ecdsa(key) => {
                 let (r, s) = key.sign(message).map_err(|_| SignError::Failed)?;
                 w.sub(|w| {

@@ -39,15 +39,6 @@ pub(crate) fn curve_name(curve: Curve) -> &'static str {
     }
 }
 
-/// Bytes of a coordinate or scalar on `curve`.
-pub(crate) fn field_len(curve: Curve) -> usize {
-    match curve {
-        Curve::P256 => 32,
-        Curve::P384 => 48,
-        Curve::P521 => 66,
-    }
-}
-
 impl KeyType {
     /// All of them.
     pub const ALL: [Self; 7] = [
@@ -303,12 +294,7 @@ impl PublicKey {
     pub fn bits(&self) -> u32 {
         match self {
             Self::Rsa { n, .. } => bit_len(n),
-            Self::Ecdsa {
-                curve: Curve::P384, ..
-            } => 384,
-            Self::Ecdsa {
-                curve: Curve::P521, ..
-            } => 521,
+            Self::Ecdsa { curve, .. } => curve.bits(),
             Self::Certificate(cert) => cert.key().bits(),
             _ => 256,
         }
@@ -423,7 +409,7 @@ fn read_point(curve: Curve, r: &mut Reader<'_>) -> Result<Vec<u8>, KeyError> {
 /// Accepts an uncompressed point of the right length. Whether it is on the
 /// curve is checked by whoever computes with it.
 pub(crate) fn check_point(curve: Curve, point: &[u8]) -> Result<Vec<u8>, KeyError> {
-    if point.first() != Some(&4) || point.len() != 1 + 2 * field_len(curve) {
+    if point.first() != Some(&4) || point.len() != 1 + 2 * curve.field_len() {
         return Err(KeyError::BadPoint);
     }
     Ok(point.to_vec())

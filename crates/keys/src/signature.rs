@@ -234,15 +234,7 @@ fn check_rsa(
     inner: &[u8],
 ) -> Result<(), SignatureError> {
     let hash = rsa_hash(name).ok_or(SignatureError::Bad)?;
-    // Some signers drop leading zeros, which RFC 4253 section 6.6 does not
-    // forbid them; the primitive wants the modulus's length exactly.
-    let missing = n
-        .len()
-        .checked_sub(inner.len())
-        .ok_or(SignatureError::Bad)?;
-    let mut padded = vec![0; missing];
-    padded.extend_from_slice(inner);
-    verify_rsa(n, e, hash, message, &padded).map_err(|_| SignatureError::Bad)
+    verify_rsa(n, e, hash, message, inner).map_err(|_| SignatureError::Bad)
 }
 
 /// The hash of an RSA signature algorithm.

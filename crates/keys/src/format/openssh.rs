@@ -191,7 +191,7 @@ fn read_key(r: &mut Reader<'_>) -> Result<PrivateKey, KeyFileError> {
             let public: [u8; 32] = fixed(r, "ed25519 public key")?;
             let secret: Zeroizing<[u8; 64]> = Zeroizing::new(fixed(r, "ed25519 private key")?);
             let (seed, again) = secret.split_first_chunk().ok_or(KeyFileError::Mismatch)?;
-            let key = PrivateKey::from_ed25519(seed, comment(r)?);
+            let key = PrivateKey::from_ed25519(seed, comment(r)?)?;
             if again != public || *key.public() != PublicKey::Ed25519(public) {
                 return Err(KeyFileError::Mismatch);
             }
@@ -244,23 +244,25 @@ fn comment(r: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
     Ok(r.string("comment")?.to_vec())
 }
 
-fn write_key(key: &PrivateKey, w: &mut Writer<'_>) {
+fn write_key(key: &PrivateKey, w: &mut Writer<'_>) -> Result<(), KeyFileError> {
     w.text(key.public().key_type());
     match (&key.material, key.public()) {
         (Material::Ed25519(secret), PublicKey::Ed25519(public)) => {
             w.string(public);
             w.sub(|w| {
-                w.raw(&secret.seed()[..]);
+                w.raw(secret.seed());
                 w.raw(public);
             });
         }
         (Material::Ecdsa(secret), PublicKey::Ecdsa { curve, point }) => {
             w.text(curve_name(*curve));
             w.string(point);
-            Mpint::from_magnitude(&secret.scalar()).encode(w);
+            Mpint::from_magnitude(secret.scalar()).encode(w);
         }
         (Material::Rsa(secret), _) => {
-            let parts = secret.components();
+            let parts = secret.components().map_err(|_| KeyFileError::Invalid {
+                what: "rsa private key",
+            })?;
             for number in [
                 &parts.n,
                 &parts.e,
@@ -292,6 +294,7 @@ fn write_key(key: &PrivateKey, w: &mut Writer<'_>) {
         _ => {}
     }
     w.string(key.comment_bytes());
+    Ok(())
 }
 
 impl PrivateKey {
@@ -316,7 +319,7 @@ impl PrivateKey {
         let block = encryption
             .as_ref()
             .map_or(PLAIN_BLOCK, |(cipher, ..)| cipher.block);
-        let private = self.private_part(block, rng);
+        let private = self.private_part(block, rng)?;
         let mut body = Zeroizing::new(MAGIC.to_vec());
         let mut w = Writer::new(&mut body);
         match &encryption {
@@ -350,17 +353,21 @@ impl PrivateKey {
 
     /// The part that is encrypted: two equal check numbers, the key, its
     /// comment, and padding.
-    fn private_part(&self, block: usize, rng: &mut dyn Rng) -> Zeroizing<Vec<u8>> {
+    fn private_part(
+        &self,
+        block: usize,
+        rng: &mut dyn Rng,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
         let mut check = [0; 4];
         rng.fill(&mut check);
         let mut private = Zeroizing::new(Vec::with_capacity(4096));
         let mut w = Writer::new(&mut private);
         w.raw(&check);
         w.raw(&check);
-        write_key(self, &mut w);
+        write_key(self, &mut w)?;
         let padding = private.len().next_multiple_of(block) - private.len();
         private.extend((1..=u8::MAX).take(padding));
-        private
+        Ok(private)
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) fn parse(der: &[u8]) -> Result<PrivateKey, KeyFileError> {
             let seed = seed.try_into().map_err(|_| KeyFileError::Invalid {
                 what: "ed25519 key",
             })?;
-            Ok(PrivateKey::from_ed25519(seed, Vec::new()))
+            PrivateKey::from_ed25519(seed, Vec::new())
         }
     }
 }
