@@ -24,12 +24,16 @@ impl Algorithms {
 
     /// Applies a keyword's argument: a list, or `+list` (append to the
     /// defaults), `-list` (remove, with wildcards), `^list` (put first).
-    /// `None` if a name is unknown or nothing is left.
-    pub fn edit(&self, spec: &str) -> Option<Vec<String>> {
+    /// The error is the name that is unknown, or empty if nothing is left.
+    pub fn edit(&self, spec: &str) -> Result<Vec<String>, String> {
         if let Some(remove) = spec.strip_prefix('-') {
             let mut list = self.defaults();
             list.retain(|name| !matching::pattern_list(name, remove).is_yes());
-            return (!list.is_empty()).then_some(list);
+            return if list.is_empty() {
+                Err(String::new())
+            } else {
+                Ok(list)
+            };
         }
         let defaults = (self.defaults)();
         let supported = self.supported();
@@ -44,12 +48,12 @@ impl Algorithms {
             let mut known = supported.clone();
             known.retain(|s| *s == name || (self.wildcards && matching::pattern(s, name)));
             if known.is_empty() {
-                return None;
+                return Err(name.to_owned());
             }
             add(&mut list, &known);
         }
         add(&mut list, &last);
-        Some(list)
+        Ok(list)
     }
 }
 
@@ -215,7 +219,7 @@ mod tests {
     #[test]
     fn edits() {
         let check = |spec: &str, expect: Option<&str>| {
-            let got = CA_SIGNATURE.edit(spec).map(|l| l.join(","));
+            let got = CA_SIGNATURE.edit(spec).ok().map(|l| l.join(","));
             assert_eq!(got.as_deref(), expect, "{spec}");
         };
         let all = CA_SIGNATURE.defaults().join(",");
@@ -226,13 +230,13 @@ mod tests {
             Some(&format!("rsa-sha2-256,{}", &all[..all.len() - 13])),
         );
         check(
-            "-ecdsa-*,sk-*",
+            "-*ecdsa-*,sk-*",
             Some("ssh-ed25519,rsa-sha2-512,rsa-sha2-256"),
         );
         check("rsa-sha2-*", Some("rsa-sha2-256,rsa-sha2-512"));
         check("nonsense", None);
         check("", None);
         check("-*", None);
-        assert_eq!(CIPHERS.edit("aes*"), None);
+        assert_eq!(CIPHERS.edit("aes*"), Err("aes*".into()));
     }
 }

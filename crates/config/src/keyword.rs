@@ -286,8 +286,22 @@ impl Line<'_> {
     /// An algorithm list; `what` is how messages name it.
     pub(crate) fn algorithms(&mut self, list: &Algorithms, what: &str) -> Taken<Vec<String>> {
         let spec = self.word()?;
-        list.edit(&spec)
-            .ok_or_else(|| self.fail(format!("{what} '{spec}'.")))
+        list.edit(&spec).map_err(|name| {
+            let text = self.at(format!("{what} '{spec}'."));
+            // Of key exchanges alone the unknown name is told as well.
+            let mut lines = Vec::new();
+            if what.contains("KexAlgorithms") && !name.is_empty() {
+                lines.push(format!("Unsupported KEX algorithm \"{name}\""));
+            }
+            lines.push(text.clone());
+            match self.dialect {
+                Dialect::Client => Fault::Bad(lines),
+                Dialect::Server => {
+                    let error = Error::new(self.file, self.number, text);
+                    Fault::Fatal(Error { lines, ..error })
+                }
+            }
+        })
     }
 
     /// All remaining words, at least one, none empty, `none` alone; the list
@@ -433,13 +447,13 @@ impl Line<'_> {
         Ok(all)
     }
 
-    /// VersionAddendum: the text up to a comment; `none` is empty.
+    /// VersionAddendum: the whole text; `none` is empty. A comment is not cut
+    /// off, as OpenSSH does not either.
     pub(crate) fn version_addendum(&mut self) -> Taken<String> {
         let text = self.rest.trim_start_matches(crate::lex::BLANKS);
         if text.contains('\r') {
             return Err(self.fatal(format!("Invalid {} argument", self.keyword)));
         }
-        let text = text.split('#').next().unwrap_or("").trim_end();
         let text = if text.eq_ignore_ascii_case("none") {
             ""
         } else {

@@ -4,7 +4,7 @@ use super::super::options::{Options, PermitRemoteOpen};
 use super::{Done, choice, flag, keyword, seconds};
 use crate::forward::{self, ForwardKind};
 use crate::keyword::{Dump, Keyword, Line};
-use crate::types::{Forward, Target};
+use crate::types::{Endpoint, Forward, Target};
 use crate::value;
 
 pub(super) static KEYWORDS: &[Keyword<Options>] = &[
@@ -104,6 +104,8 @@ fn dump_forwards(name: &str, list: &[Forward], dynamic: bool, dump: &mut Dump) {
             (Target::Socks, false) if name == "RemoteForward" => {
                 dump.line(name, format!("{} [socks]:0", forward.listen));
             }
+            // OpenSSH takes a forwarding to a socket for a dynamic one as well.
+            (Target::To(Endpoint::Unix { .. }), true) => dump.line(name, &forward.listen),
             (Target::To(to), false) => dump.line(name, format!("{} {to}", forward.listen)),
             _ => {}
         }
