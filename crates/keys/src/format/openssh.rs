@@ -19,6 +19,8 @@ const END: &[u8] = b"-----END OPENSSH PRIVATE KEY-----\n";
 const COLUMNS: usize = 70;
 /// Bytes of salt in new files.
 const SALT_LEN: usize = 16;
+/// Room for the largest RSA key, so that no buffer grows and leaves a copy.
+const PRIVATE_ROOM: usize = 16 * 1024;
 /// Block that plain private parts are padded to.
 const PLAIN_BLOCK: usize = 8;
 
@@ -320,7 +322,8 @@ impl PrivateKey {
             .as_ref()
             .map_or(PLAIN_BLOCK, |(cipher, ..)| cipher.block);
         let private = self.private_part(block, rng)?;
-        let mut body = Zeroizing::new(MAGIC.to_vec());
+        let mut body = Zeroizing::new(Vec::with_capacity(2 * PRIVATE_ROOM));
+        body.extend_from_slice(MAGIC);
         let mut w = Writer::new(&mut body);
         match &encryption {
             None => {
@@ -360,7 +363,7 @@ impl PrivateKey {
     ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
         let mut check = [0; 4];
         rng.fill(&mut check);
-        let mut private = Zeroizing::new(Vec::with_capacity(4096));
+        let mut private = Zeroizing::new(Vec::with_capacity(PRIVATE_ROOM));
         let mut w = Writer::new(&mut private);
         w.raw(&check);
         w.raw(&check);

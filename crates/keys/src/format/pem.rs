@@ -9,6 +9,10 @@ use super::cipher::{KeyCipher, unpad};
 use super::{KeyFileError, unsupported};
 use crate::{PrivateKey, base64};
 
+/// Room for the largest RSA key, so that the buffer does not grow and leave a
+/// copy behind.
+const BODY_ROOM: usize = 16 * 1024;
+
 /// What is between a BEGIN and its END.
 pub(super) struct Block {
     pub(super) label: String,
@@ -43,7 +47,7 @@ fn boundary<'a>(line: &'a [u8], start: &[u8]) -> Option<&'a str> {
 
 fn read_block<'a>(label: &str, lines: &mut impl Iterator<Item = &'a [u8]>) -> Option<Block> {
     let mut headers = Vec::new();
-    let mut text = Zeroizing::new(Vec::new());
+    let mut text = Zeroizing::new(Vec::with_capacity(BODY_ROOM));
     loop {
         let line = lines.next()?;
         if line.starts_with(b"-----") {
