@@ -1,1 +1,8 @@
-//! Virtual-time pairs, rule-breaking peers and server fixtures for Carrick's tests
+//! For tests: a client and a server machine joined in virtual time, with a
+//! seeded generator, so that every run is the same run.
+
+mod pair;
+mod rng;
+
+pub use pair::{Feed, Pair, Seen};
+pub use rng::SeededRng;

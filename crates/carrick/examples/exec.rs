@@ -1,0 +1,57 @@
+//! Runs a command on a host: `exec HOST:PORT USER KEYFILE COMMAND`.
+//!
+//! The host key must be in `~/.ssh/known_hosts`: this example adds none.
+
+use std::io::Write;
+
+use carrick::client::{AuthReply, ClientConfig, Unverified};
+use carrick::Exit;
+use carrick_keys::PrivateKey;
+
+type Anything = Box<dyn std::error::Error>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Anything> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [address, user, key_file, command] = args.as_slice() else {
+        return Err("usage: exec HOST:PORT USER KEYFILE COMMAND".into());
+    };
+    let socket = tokio::net::TcpStream::connect(address).await?;
+    let host = Unverified::connect(socket, ClientConfig::new("CarrickExample_0.1")).await?;
+    if !is_known(address, host.host_key_blob())? {
+        host.reject();
+        return Err("the host key is not in ~/.ssh/known_hosts".into());
+    }
+    let mut login = host.accept().await?;
+
+    let key = PrivateKey::parse(&std::fs::read(key_file)?, None)?;
+    let blob = key.public().to_blob();
+    let algorithm = key
+        .signature_algorithms()
+        .into_iter()
+        .find(|name| login.server_takes(name) != Some(false))
+        .ok_or("the server takes no signature that this key can make")?;
+    let data = login.publickey_signed_data(user, algorithm, &blob);
+    let signature = key.sign(algorithm, &data)?;
+    let reply = login.publickey(user, algorithm, &blob, &signature).await?;
+    if reply != AuthReply::Success {
+        return Err(format!("not let in: {reply:?}").into());
+    }
+
+    let connection = login.into_connection().map_err(|_| "not logged in")?;
+    let output = connection.exec(command).await?.output().await?;
+    std::io::stdout().write_all(&output.stdout)?;
+    std::io::stderr().write_all(&output.stderr)?;
+    match output.exit {
+        Exit::Status(0) => Ok(()),
+        other => Err(format!("{command}: {other:?}").into()),
+    }
+}
+
+fn is_known(address: &str, key: &[u8]) -> Result<bool, Anything> {
+    let home = std::env::var("HOME")?;
+    let text = std::fs::read(format!("{home}/.ssh/known_hosts")).unwrap_or_default();
+    let (host, port) = address.rsplit_once(':').ok_or("HOST:PORT")?;
+    let hosts = carrick_keys::known_hosts::KnownHosts::parse(&text, "known_hosts");
+    Ok(hosts.lookup(host, port.parse()?, None).accepts(key))
+}

@@ -1,0 +1,289 @@
+//! A logged-in connection, and the handles that keep it alive.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use carrick_proto::kex::Negotiated;
+use carrick_proto::mux::{ChannelId, GlobalAnswer, GlobalId, GlobalRequest, Open, OpenReason};
+use carrick_proto::{Client, Event, Misuse, Side};
+
+use crate::channel::{self, Channel};
+use crate::error::Error;
+use crate::shared::{Reply, Shared, State, Waiters};
+
+/// Counts the users of a connection; when the last one goes, so does it.
+pub(crate) struct Handle<S: Side> {
+    shared: Arc<Shared<S>>,
+}
+
+impl<S: Side> Handle<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>) -> Self {
+        shared.lock().handles += 1;
+        Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<S>> {
+        &self.shared
+    }
+
+    /// The next event of the side's own kind.
+    pub(crate) async fn side_event(&self) -> Result<Event<S::Event>, Error> {
+        poll_fn(|cx| {
+            let mut state = self.shared.lock();
+            if let Some(event) = state.side_events.pop_front() {
+                return Poll::Ready(Ok(event));
+            }
+            if let Err(error) = state.check() {
+                return Poll::Ready(Err(error));
+            }
+            state.side_waiters.add(cx);
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl<S: Side> Clone for Handle<S> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shared))
+    }
+}
+
+impl<S: Side> Drop for Handle<S> {
+    fn drop(&mut self) {
+        self.shared.with(|state| {
+            state.handles -= 1;
+            if state.handles == 0 {
+                state.conn.disconnect("disconnected by user");
+            }
+        });
+    }
+}
+
+/// A connection whose user is logged in. Clones are handles to the same
+/// connection; it ends with the last of them and of its channels.
+pub struct Connection<S: Side = Client> {
+    handle: Handle<S>,
+}
+
+impl<S: Side> Clone for Connection<S> {
+    fn clone(&self) -> Self {
+        Self { handle: self.handle.clone() }
+    }
+}
+
+impl<S: Side> Connection<S> {
+    pub(crate) fn new(handle: Handle<S>) -> Self {
+        Self { handle }
+    }
+
+    fn with<T>(&self, step: impl FnOnce(&mut State<S>) -> T) -> T {
+        self.handle.shared().with(step)
+    }
+
+    /// Opens a channel, and waits for the other side to agree.
+    pub async fn open(&self, kind: Open) -> Result<Channel<S>, Error> {
+        let id = self.with(|state| {
+            state.check()?;
+            let mut channels = state.conn.channels().ok_or(Error::Misuse(Misuse::WrongPhase))?;
+            let id = channels.open(&kind)?;
+            channel::register(state, id);
+            Ok::<_, Error>(id)
+        })?;
+        let channel = Channel::new(self.handle.clone(), id);
+        channel.opened().await?;
+        Ok(channel)
+    }
+
+    /// The next channel that the other side asks for; `None` at the end of the
+    /// connection.
+    pub async fn accept_open(&self) -> Option<Incoming<S>> {
+        let shared = self.handle.shared();
+        let (id, kind) = poll_fn(|cx| shared.lock().poll_offer(cx)).await?;
+        Some(Incoming { kind, offer: Some((self.handle.clone(), id)) })
+    }
+
+    /// Makes a global request that wants no reply.
+    pub fn global_notify(&self, request: GlobalRequest) -> Result<(), Error> {
+        self.with(|state| {
+            state.check()?;
+            let mut channels = state.conn.channels().ok_or(Error::Misuse(Misuse::WrongPhase))?;
+            channels.global_request(&request, false)?;
+            Ok(())
+        })
+    }
+
+    /// Makes a global request: the reply's data if it was granted.
+    pub async fn global_request(&self, request: GlobalRequest) -> Result<Option<Bytes>, Error> {
+        let id = self.with(|state| {
+            state.check()?;
+            let mut channels = state.conn.channels().ok_or(Error::Misuse(Misuse::WrongPhase))?;
+            let id = channels.global_request(&request, true)?;
+            state.global_replies.insert(id, Reply::Waiting(Waiters::default()));
+            Ok::<_, Error>(id)
+        })?;
+        poll_fn(|cx| {
+            let mut state = self.handle.shared().lock();
+            let over = state.check();
+            match state.global_replies.get_mut(&id) {
+                Some(Reply::Waiting(waiters)) if over.is_ok() => {
+                    waiters.add(cx);
+                    return Poll::Pending;
+                }
+                _ => {}
+            }
+            match state.global_replies.remove(&id) {
+                Some(Reply::Here(ok, data)) => Poll::Ready(Ok(ok.then_some(data))),
+                _ => Poll::Ready(over.and(Err(Error::ChannelClosed))),
+            }
+        })
+        .await
+    }
+
+    /// The next global request of the other side; `None` at the end of the
+    /// connection.
+    pub async fn next_global_request(&self) -> Option<IncomingGlobal<S>> {
+        poll_fn(|cx| {
+            let mut state = self.handle.shared().lock();
+            if let Some((request, reply)) = state.global_requests.pop_front() {
+                let reply = reply.map(|id| (self.handle.clone_locked(&mut state), id));
+                return Poll::Ready(Some(IncomingGlobal { request, reply }));
+            }
+            if state.over.is_some() {
+                return Poll::Ready(None);
+            }
+            state.global_waiters.add(cx);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Ends the connection, with a word to the other side.
+    pub fn disconnect(&self, description: &str) {
+        self.with(|state| state.conn.disconnect(description));
+    }
+
+    /// Asks for new keys now.
+    pub fn rekey(&self) {
+        self.with(|state| state.conn.rekey());
+    }
+
+    /// What the last key exchange agreed on.
+    pub fn negotiated(&self) -> Option<Negotiated> {
+        self.with(|state| state.conn.negotiated().cloned())
+    }
+
+    /// The session identifier.
+    pub fn session_id(&self) -> Vec<u8> {
+        self.with(|state| state.conn.session_id().unwrap_or_default().to_vec())
+    }
+
+    /// The other side's identification line.
+    pub fn peer_ident(&self) -> String {
+        self.with(|state| state.conn.peer_ident().map(|i| i.as_str().to_owned())).unwrap_or_default()
+    }
+
+    /// Bytes on the wire so far: sent, and received.
+    pub fn transferred(&self) -> (u64, u64) {
+        self.with(|state| state.conn.transferred())
+    }
+
+    /// Waits for the end of the connection: why it ended.
+    pub async fn closed(&self) -> Error {
+        poll_fn(|cx| {
+            let mut state = self.handle.shared().lock();
+            match &state.over {
+                Some(error) => Poll::Ready(error.clone()),
+                None => {
+                    state.over_waiters.add(cx);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Why the connection ended, if it did.
+    pub fn error(&self) -> Option<Error> {
+        self.handle.shared().lock().over.clone()
+    }
+}
+
+impl<S: Side> Handle<S> {
+    /// A clone, by somebody who holds the lock.
+    fn clone_locked(&self, state: &mut State<S>) -> Self {
+        state.handles += 1;
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// A channel that the other side asks for. Dropping it refuses.
+pub struct Incoming<S: Side = Client> {
+    /// What it is for.
+    pub kind: Open,
+    offer: Option<(Handle<S>, ChannelId)>,
+}
+
+impl<S: Side> Incoming<S> {
+    /// Opens the channel.
+    pub fn accept(mut self) -> Result<Channel<S>, Error> {
+        let (handle, id) = self.offer.take().ok_or(Error::ChannelClosed)?;
+        handle.shared().with(|state| {
+            state.check()?;
+            channel::register(state, id);
+            let mut channels = state.conn.channels().ok_or(Error::Misuse(Misuse::WrongPhase))?;
+            Ok::<_, Error>(channels.accept(id)?)
+        })?;
+        Ok(Channel::new(handle, id))
+    }
+
+    /// Refuses it, and says why.
+    pub fn refuse(mut self, reason: OpenReason, text: &str) {
+        self.answer(reason, text);
+    }
+
+    fn answer(&mut self, reason: OpenReason, text: &str) {
+        if let Some((handle, id)) = self.offer.take() {
+            handle.shared().with(|state| state.refuse(id, reason, text));
+        }
+    }
+}
+
+impl<S: Side> Drop for Incoming<S> {
+    fn drop(&mut self) {
+        self.answer(OpenReason::ADMINISTRATIVELY_PROHIBITED, "open failed");
+    }
+}
+
+/// A global request of the other side. Dropping it refuses.
+pub struct IncomingGlobal<S: Side = Client> {
+    /// What is asked.
+    pub request: GlobalRequest,
+    reply: Option<(Handle<S>, GlobalId)>,
+}
+
+impl<S: Side> IncomingGlobal<S> {
+    /// Answers it.
+    pub fn reply(mut self, answer: GlobalAnswer) {
+        self.answer(answer);
+    }
+
+    fn answer(&mut self, answer: GlobalAnswer) {
+        if let Some((handle, id)) = self.reply.take() {
+            handle.shared().with(|state| {
+                if let Some(mut channels) = state.conn.channels() {
+                    // The connection may have ended meanwhile.
+                    let _ = channels.answer_global(id, answer);
+                }
+            });
+        }
+    }
+}
+
+impl<S: Side> Drop for IncomingGlobal<S> {
+    fn drop(&mut self) {
+        self.answer(GlobalAnswer::Failure);
+    }
+}

@@ -1,0 +1,217 @@
+//! The task that moves bytes between the socket and the machine.
+//!
+//! It reads while the machine wants input, hands out the events, seals and
+//! writes what is planned, and sleeps until the socket, a timer or a handle
+//! wakes it. The lock is not held while packets are sealed or the socket is
+//! touched.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::BytesMut;
+use carrick_proto::Side;
+use carrick_proto::transport::SealedBatch;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::Sleep;
+
+use crate::error::Error;
+use crate::shared::Shared;
+
+/// How many reads in a row, before others get a turn.
+const READS: usize = 4;
+
+/// Drives one connection over `io` until it is over.
+pub(crate) struct Driver<S: Side, T> {
+    shared: Arc<Shared<S>>,
+    io: T,
+    /// What is being written, and how much of it is.
+    writing: Option<(SealedBatch, usize)>,
+    timer: Option<Pin<Box<Sleep>>>,
+    read_eof: bool,
+}
+
+/// What a stretch of work came to.
+#[derive(PartialEq, Eq)]
+enum Progress {
+    Some,
+    None,
+}
+
+impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
+    pub(crate) fn new(shared: Arc<Shared<S>>, io: T) -> Self {
+        Self { shared, io, writing: None, timer: None, read_eof: false }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Progress, Error> {
+        let mut progress = Progress::None;
+        if self.write(cx)? == Progress::Some {
+            progress = Progress::Some;
+        }
+        if self.read(cx)? == Progress::Some {
+            progress = Progress::Some;
+        }
+        if self.time(cx) == Progress::Some {
+            progress = Progress::Some;
+        }
+        Ok(progress)
+    }
+
+    /// Reads what is there, up to a bound.
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<Progress, Error> {
+        let mut progress = Progress::None;
+        for _ in 0..READS {
+            if self.read_eof {
+                break;
+            }
+            // The buffer is taken out of the machine for the read, so that the
+            // lock is free meanwhile: nobody else touches it.
+            let mut buf = {
+                let mut state = self.shared.lock();
+                state.conn.resume(Instant::now());
+                state.dispatch();
+                if !state.conn.wants_read() {
+                    break;
+                }
+                state.conn.take_recv_buf()
+            };
+            let outcome = poll_read(&mut self.io, cx, &mut buf);
+            let mut state = self.shared.lock();
+            state.conn.handle_recv(buf, Instant::now());
+            match outcome {
+                Poll::Pending => {
+                    state.conn.rest();
+                    break;
+                }
+                Poll::Ready(Ok(0)) => {
+                    self.read_eof = true;
+                    state.conn.handle_eof(Instant::now());
+                }
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Err(error.into()),
+            }
+            state.dispatch();
+            progress = Progress::Some;
+        }
+        Ok(progress)
+    }
+
+    /// Seals and writes what is planned.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<Progress, Error> {
+        let mut progress = Progress::None;
+        loop {
+            if self.writing.is_none() {
+                let batch = self.shared.lock().conn.poll_transmit();
+                self.writing = batch.map(|batch| (batch.seal(), 0));
+            }
+            let Some((batch, done)) = &mut self.writing else { break };
+            let rest = batch.bytes().get(*done..).unwrap_or_default();
+            let wrote = match Pin::new(&mut self.io).poll_write_vectored(cx, &[IoSlice::new(rest)]) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                Poll::Ready(Ok(wrote)) => wrote,
+                Poll::Ready(Err(error)) => return Err(error.into()),
+            };
+            *done += wrote;
+            progress = Progress::Some;
+            if *done == batch.bytes().len()
+                && let Some((batch, _)) = self.writing.take()
+            {
+                let mut state = self.shared.lock();
+                state.conn.recycle(batch);
+                state.dispatch();
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Lets the machine know when a time has come that it waits for.
+    fn time(&mut self, cx: &mut Context<'_>) -> Progress {
+        let Some(at) = self.shared.lock().conn.poll_timeout() else {
+            self.timer = None;
+            return Progress::None;
+        };
+        let at = tokio::time::Instant::from_std(at);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if timer.deadline() != at {
+            timer.as_mut().reset(at);
+        }
+        if timer.as_mut().poll(cx).is_pending() {
+            return Progress::None;
+        }
+        self.timer = None;
+        let mut state = self.shared.lock();
+        state.conn.handle_timeout(Instant::now());
+        state.dispatch();
+        Progress::Some
+    }
+
+    /// Whether the connection is over and all that can be written is.
+    fn finished(&self) -> bool {
+        self.writing.is_none() && self.shared.lock().over.is_some()
+    }
+}
+
+impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Future for Driver<S, T>
+where
+    S: Unpin,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.shared.lock().drive();
+        // A bound on the turns keeps one busy connection from starving the
+        // other tasks of the thread.
+        for _ in 0..32 {
+            match this.turn(cx) {
+                Ok(Progress::Some) if !this.finished() => {}
+                Ok(Progress::Some | Progress::None) => {
+                    if this.finished() {
+                        ready!(this.close(cx));
+                        return Poll::Ready(());
+                    }
+                    if this.shared.lock().rest(cx) {
+                        return Poll::Pending;
+                    }
+                }
+                Err(error) => {
+                    this.shared.lock().end(error);
+                    return Poll::Ready(());
+                }
+            }
+        }
+        this.shared.lock().rest(cx);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
+    fn close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // The connection is over whatever comes of this.
+        let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
+        Poll::Ready(())
+    }
+}
+
+impl<S: Side, T> Drop for Driver<S, T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if state.over.is_none() {
+            state.end(Error::Protocol(carrick_proto::Error::Ended));
+        }
+    }
+}
+
+/// One read into the spare room of `buf`.
+fn poll_read<T: AsyncRead + Unpin>(
+    io: &mut T,
+    cx: &mut Context<'_>,
+    buf: &mut BytesMut,
+) -> Poll<io::Result<usize>> {
+    pin!(io.read_buf(buf)).poll(cx)
+}

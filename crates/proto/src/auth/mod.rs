@@ -1,0 +1,49 @@
+//! User authentication: RFC 4252, RFC 4256, and OpenSSH's host-bound requests.
+
+pub(crate) mod client;
+pub(crate) mod server;
+
+pub use client::{AuthRequest, ClientAuthEvent, InfoRequest, Prompt};
+pub use server::{AuthAnswer, AuthAttempt, Method};
+
+use carrick_wire::msg::auth::{MethodBody, Request};
+use carrick_wire::{Encode, names};
+
+/// Proof that the user is who they claim to be. Only the two machines below
+/// make one: the client's when SUCCESS comes, the server's when the application
+/// answers an attempt with success. There are no channels without it.
+#[derive(Debug)]
+pub struct Authenticated(());
+
+impl Authenticated {
+    #[cfg(test)]
+    pub(crate) fn for_test() -> Self {
+        Self(())
+    }
+}
+
+/// What a public key signature of RFC 4252 section 7 covers. With `host_key`
+/// (the server's, as a blob) it is OpenSSH's `publickey-hostbound-v00`, which
+/// cannot be replayed to another server.
+pub fn publickey_signed_data(
+    session_id: &[u8],
+    user: &str,
+    algorithm: &str,
+    key: &[u8],
+    host_key: Option<&[u8]>,
+) -> Vec<u8> {
+    let method = match host_key {
+        Some(host_key) => {
+            MethodBody::PublicKeyHostBound { algorithm, key, host_key, signature: None }
+        }
+        None => MethodBody::PublicKey { algorithm, key, signature: None },
+    };
+    let request = Request { user, service: names::service::CONNECTION, method };
+    // Both methods can be signed: there always is data.
+    request.signed_data(session_id).unwrap_or_default()
+}
+
+/// A request for the connection service, as a payload.
+fn request(user: &str, method: MethodBody<'_>) -> Vec<u8> {
+    Request { user, service: names::service::CONNECTION, method }.to_vec()
+}

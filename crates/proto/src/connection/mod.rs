@@ -1,0 +1,414 @@
+//! The machine that both sides share. It owns no socket, reads no clock and
+//! starts nothing: bytes and the time go in, events and packets come out.
+//!
+//! Methods come in four kinds, as in quinn:
+//!
+//! - **A**, looking: [`Connection::negotiated`], [`Connection::error`], ...
+//! - **B**, input: [`Connection::take_recv_buf`] and [`Connection::handle_recv`],
+//!   [`Connection::handle_eof`], [`Connection::handle_timeout`];
+//! - **C**, the application's commands and answers, in `client`, `server` and
+//!   [`Channels`];
+//! - **D**, output, to be drained after any of B and C: first
+//!   [`Connection::poll_event`], then [`Connection::poll_transmit`], then
+//!   [`Connection::poll_timeout`].
+
+mod channels;
+mod client;
+mod dispatch;
+mod kexing;
+mod server;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use carrick_crypto::rng::Rng;
+use carrick_wire::Encode;
+use carrick_wire::msg::transport::Disconnect;
+
+pub use channels::Channels;
+pub use client::{Client, ClientConfig};
+pub use server::{Server, ServerConfig};
+
+use crate::error::Error;
+use crate::event::{Event, QuestionId};
+use crate::kex::{Negotiated, Preferences, Step};
+use crate::limits;
+use crate::mux::{GlobalId, GlobalRequest, Mux, MuxConfig};
+use crate::output::Output;
+use crate::transport::ident::{Ident, IdentReader};
+use crate::transport::open::Opener;
+use crate::transport::seal::{SealBatch, SealedBatch, Sealer};
+use crate::transport::RekeyLimit;
+
+/// How to notice that the peer is gone (OpenSSH's `ServerAliveInterval` and
+/// `ClientAliveInterval`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// After so long without a byte from the peer it is asked for one.
+    pub interval: Duration,
+    /// After so many questions without a byte in between it is given up.
+    pub count: u32,
+}
+
+/// What both sides are configured with.
+#[derive(Debug, Clone)]
+pub struct CommonConfig {
+    /// Software version for the identification, such as `Carrick_0.1`.
+    pub software: String,
+    /// A comment to go behind it (OpenSSH's `VersionAddendum`).
+    pub comment: Option<String>,
+    /// Algorithms.
+    pub preferences: Preferences,
+    /// When to renew keys, beyond what the cipher needs.
+    pub rekey: RekeyLimit,
+    /// Windows.
+    pub mux: MuxConfig,
+    /// Whether and how to notice that the peer is gone, once logged in.
+    pub keep_alive: Option<KeepAlive>,
+}
+
+/// Which side of a connection: [`Client`] or [`Server`].
+pub trait Side: sealed::Sealed + Sized {
+    /// What only this side hears.
+    type Event;
+    #[doc(hidden)]
+    type Step;
+    #[doc(hidden)]
+    const CLIENT: bool;
+    #[doc(hidden)]
+    fn hooks() -> dispatch::Hooks<Self>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Client {}
+    impl Sealed for super::Server {}
+}
+
+/// A connection, from the first byte to the last.
+pub struct Connection<S: Side> {
+    side: S,
+    config: CommonConfig,
+    now: Instant,
+    ours: Ident,
+    peer: Option<Ident>,
+    ident: IdentReader,
+    opener: Opener,
+    output: Output,
+    kex: Step<S::Step>,
+    /// The peer's guessed packet is to be ignored.
+    skip_guess: bool,
+    strict: bool,
+    peer_ext_info: bool,
+    session_id: Option<Vec<u8>>,
+    negotiated: Option<Negotiated>,
+    rekey_wanted: bool,
+    /// After how many bytes the ciphers in force need new keys: client to
+    /// server, and server to client.
+    bounds: (u64, u64),
+    kex_count: u32,
+    idle_messages: u32,
+    phase: Phase,
+    events: VecDeque<Event<S::Event>>,
+    questions: u64,
+    dead: Option<Error>,
+    rtt: Rtt,
+    alive: Alive,
+}
+
+/// Between login and the end there are channels; before, there are none.
+enum Phase {
+    Login,
+    Open(Box<Mux>),
+}
+
+/// The shortest round trip seen. Handshakes give it for free.
+#[derive(Debug, Default)]
+struct Rtt {
+    best: Option<Duration>,
+    mark: Option<Instant>,
+}
+
+impl Rtt {
+    /// A message went out that the peer answers at once.
+    fn start(&mut self, now: Instant) {
+        self.mark = Some(now);
+    }
+
+    /// The answer came.
+    fn stop(&mut self, now: Instant) {
+        if let Some(mark) = self.mark.take() {
+            let trip = now.saturating_duration_since(mark);
+            self.best = Some(self.best.map_or(trip, |best| best.min(trip)));
+        }
+    }
+}
+
+/// Whether the peer is still there.
+struct Alive {
+    heard: Instant,
+    asked: u32,
+    next: Option<Instant>,
+    /// Our questions on their way: their answers are for nobody else.
+    ids: VecDeque<GlobalId>,
+}
+
+impl<S: Side> Connection<S> {
+    fn start(side: S, config: CommonConfig, rng: Box<dyn Rng>, now: Instant) -> Self {
+        let ours = Ident::ours(&config.software, config.comment.as_deref());
+        let mut output = Output::new(Sealer::new(now), rng);
+        let mut line = ours.as_str().as_bytes().to_vec();
+        line.extend_from_slice(b"\r\n");
+        output.sealer.plain(&line);
+        Self {
+            side,
+            config,
+            now,
+            ours,
+            peer: None,
+            ident: IdentReader::new(S::CLIENT),
+            opener: Opener::new(now),
+            output,
+            kex: Step::Idle,
+            skip_guess: false,
+            strict: false,
+            peer_ext_info: false,
+            session_id: None,
+            negotiated: None,
+            rekey_wanted: false,
+            bounds: (u64::MAX, u64::MAX),
+            kex_count: 0,
+            idle_messages: 0,
+            phase: Phase::Login,
+            events: VecDeque::new(),
+            questions: 0,
+            dead: None,
+            rtt: Rtt::default(),
+            alive: Alive { heard: now, asked: 0, next: None, ids: VecDeque::new() },
+        }
+    }
+
+    /// Why the connection is over, if it is.
+    pub fn error(&self) -> Option<&Error> {
+        self.dead.as_ref()
+    }
+
+    /// Our identification.
+    pub fn our_ident(&self) -> &Ident {
+        &self.ours
+    }
+
+    /// The peer's identification, once it came.
+    pub fn peer_ident(&self) -> Option<&Ident> {
+        self.peer.as_ref()
+    }
+
+    /// What the exchange in force, or else the one under way, agreed on.
+    pub fn negotiated(&self) -> Option<&Negotiated> {
+        self.negotiated.as_ref()
+    }
+
+    /// The session identifier (RFC 4253 section 7.2), after the first exchange.
+    pub fn session_id(&self) -> Option<&[u8]> {
+        self.session_id.as_deref()
+    }
+
+    /// Whether the user is logged in.
+    pub fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open(_))
+    }
+
+    /// Bytes on the wire so far: sent, and received.
+    pub fn transferred(&self) -> (u64, u64) {
+        (self.output.sealer.total(), self.opener.total())
+    }
+
+    /// The shortest round trip seen so far.
+    pub fn rtt(&self) -> Option<Duration> {
+        self.rtt.best
+    }
+
+    /// Whether the driver should read from the socket: not while an answer of
+    /// the application is due, nor while the peer does not take our answers.
+    pub fn wants_read(&self) -> bool {
+        self.dead.is_none() && !self.waits() && self.output.backlog() < limits::REPLIES
+    }
+
+    /// Whether a packet is waiting for the application to take events or
+    /// answer a question.
+    fn waits(&self) -> bool {
+        let mux_full = match &self.phase {
+            Phase::Open(mux) => !mux.wants_input(),
+            Phase::Login => false,
+        };
+        mux_full || (S::hooks().waits)(self)
+    }
+
+    /// The receive buffer, to append received bytes to and to give back with
+    /// [`Self::handle_recv`].
+    pub fn take_recv_buf(&mut self) -> BytesMut {
+        self.opener.take_buf()
+    }
+
+    /// The receive buffer is back, with what was received in the meantime.
+    pub fn handle_recv(&mut self, buf: BytesMut, now: Instant) {
+        self.now = now;
+        if self.opener.put_buf(buf) > 0 {
+            self.alive.heard = now;
+            self.alive.asked = 0;
+        }
+        self.process();
+    }
+
+    /// The peer closed its end of the connection.
+    pub fn handle_eof(&mut self, now: Instant) {
+        self.now = now;
+        self.process();
+        self.fail(Error::Closed);
+    }
+
+    /// A time that [`Self::poll_timeout`] named has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        self.maybe_rekey();
+        self.keep_alive();
+    }
+
+    /// Ends the connection with a goodbye.
+    pub fn disconnect(&mut self, description: &str) {
+        self.fail_saying(Error::Ended, description);
+    }
+
+    /// Asks for new keys now.
+    pub fn rekey(&mut self) {
+        self.rekey_wanted = true;
+        self.maybe_rekey();
+    }
+
+    /// The next piece of news.
+    pub fn poll_event(&mut self) -> Option<Event<S::Event>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            let Phase::Open(mux) = &mut self.phase else { return None };
+            let event = mux.poll_event(&self.output)?;
+            if !self.alive.swallows(&event) {
+                return Some(Event::Channel(event));
+            }
+        }
+    }
+
+    /// Packets to seal and write, in this order.
+    pub fn poll_transmit(&mut self) -> Option<SealBatch> {
+        self.maybe_rekey();
+        self.output.sealer.poll()
+    }
+
+    /// Takes back the memory of what was written; only then there is room for
+    /// more bulk data. Input that waited for the peer to take our answers is
+    /// processed.
+    pub fn recycle(&mut self, batch: SealedBatch) {
+        self.output.sealer.recycle(batch);
+    }
+
+    /// Processes what was received while the application owed an answer or had
+    /// events to take; to be called when [`Self::wants_read`] turns true again.
+    pub fn resume(&mut self, now: Instant) {
+        self.now = now;
+        self.process();
+    }
+
+    /// Gives back memory that only a busy connection needs.
+    pub fn rest(&mut self) {
+        self.opener.release();
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.dead.is_some() || !self.is_open() {
+            return None;
+        }
+        let rekey = match self.kex {
+            Step::Idle => [self.output.sealer.usage(), self.opener.usage()]
+                .into_iter()
+                .filter_map(|usage| self.config.rekey.deadline(usage))
+                .min(),
+            _ => None,
+        };
+        rekey.into_iter().chain(self.alive_deadline()).min()
+    }
+
+    fn alive_deadline(&self) -> Option<Instant> {
+        let keep = self.config.keep_alive?;
+        let since = self.alive.next.map_or(self.alive.heard, |at| at.max(self.alive.heard));
+        since.checked_add(keep.interval)
+    }
+
+    /// Asks a silent peer whether it is there, or gives it up.
+    fn keep_alive(&mut self) {
+        let (Some(keep), Some(due)) = (self.config.keep_alive, self.alive_deadline()) else {
+            return;
+        };
+        if self.now < due || self.dead.is_some() {
+            return;
+        }
+        if self.alive.asked >= keep.count {
+            self.fail(Error::Silent);
+            return;
+        }
+        let Phase::Open(mux) = &mut self.phase else { return };
+        self.alive.asked += 1;
+        self.alive.next = Some(self.now);
+        let asked = mux.global_request(&mut self.output, &GlobalRequest::Keepalive, true);
+        if let Ok(id) = asked {
+            self.alive.ids.push_back(id);
+        }
+    }
+
+    /// Ends the connection.
+    fn fail(&mut self, error: Error) {
+        let description = error.to_string();
+        self.fail_saying(error, &description);
+    }
+
+    fn fail_saying(&mut self, error: Error, description: &str) {
+        if self.dead.is_some() {
+            return;
+        }
+        if self.peer.is_none() {
+            if let Some(line) = error.plain_line() {
+                self.output.sealer.plain(line.as_bytes());
+            }
+        } else if let Some(reason) = error.disconnect_reason() {
+            let goodbye = Disconnect { reason, description: description.into(), language: "" };
+            self.output.transport(&goodbye.to_vec());
+        }
+        self.dead = Some(error);
+    }
+
+    /// Sends any payload, allowed or not: for tests of the other side.
+    #[cfg(feature = "rule-breaker")]
+    pub fn send_anything(&mut self, payload: &[u8]) {
+        self.output.transport(payload);
+    }
+
+    fn question(&mut self) -> QuestionId {
+        self.questions += 1;
+        QuestionId(self.questions)
+    }
+}
+
+impl Alive {
+    /// Whether `event` answers a question of ours.
+    fn swallows(&mut self, event: &crate::mux::ChannelEvent) -> bool {
+        match event {
+            crate::mux::ChannelEvent::GlobalReply { id, .. } => {
+                let known = self.ids.iter().position(|asked| asked == id);
+                known.and_then(|at| self.ids.remove(at)).is_some()
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Every bound on what a peer may make us do or hold, in one place. Each has a
+//! test that exceeds it.
+
+/// The longest line of an identification or of the text before it, in bytes.
+/// RFC 4253 section 4.2 allows 255; OpenSSH takes this much.
+pub const IDENT_LINE: usize = 8192;
+
+/// How many lines a server may send before its identification.
+pub const PREAMBLE_LINES: usize = 1024;
+
+/// The largest packet length field taken, and the most a payload may inflate
+/// to (RFC 4253 section 6.1 asks for 35,000 at least; OpenSSH takes 256 KiB).
+pub const PACKET: usize = 256 * 1024;
+
+/// The smallest and largest stretch read from the socket at once.
+pub const READ_MIN: usize = 8 * 1024;
+/// See [`READ_MIN`].
+pub const READ_MAX: usize = 256 * 1024;
+
+/// A batch of packets is handed to the driver at this size.
+pub const BATCH: usize = 224 * 1024;
+
+/// Bulk data is taken from the application while less than this is waiting to
+/// be written.
+pub const BACKLOG: usize = 256 * 1024;
+
+/// While more than this much of answers is waiting to be written, nothing is
+/// read: a peer that asks and does not listen stops itself.
+pub const REPLIES: usize = 1024 * 1024;
+
+/// IGNORE, DEBUG, UNIMPLEMENTED and PING messages before login.
+pub const IDLE_MESSAGES_BEFORE_LOGIN: u32 = 1024;
+
+/// Key exchanges that a peer may ask for before login.
+pub const KEX_BEFORE_LOGIN: u32 = 8;
+
+/// Authentication requests in all, whatever the application decides of each.
+pub const AUTH_REQUESTS: u32 = 1024;
+
+/// The longest name-list of a KEXINIT that is looked at, in names.
+pub const NAMES: usize = 1024;
+
+/// Prompts in one INFO_REQUEST, and answers in one INFO_RESPONSE.
+pub const PROMPTS: usize = 256;
+
+/// Channels of one connection, open or not yet forgotten.
+pub const CHANNELS: usize = 4096;
+
+/// Channels that the peer asked for and the application has not decided.
+pub const PENDING_OPENS: usize = 128;
+
+/// Requests of the peer on one channel that wait for their answers.
+pub const PENDING_REQUESTS: usize = 128;
+
+/// Global requests of the peer that wait for their answers.
+pub const PENDING_GLOBAL_REQUESTS: usize = 128;
+
+/// Our requests that wait for replies, on one channel and globally: more are
+/// not sent.
+pub const PENDING_REPLIES: usize = 1024;
+
+/// While this many channel events wait for the application, or events of
+/// [`EVENT_BYTES`], no packet is to be handled. At twice as many the
+/// connection ends.
+pub const EVENTS: usize = 1024;
+/// See [`EVENTS`].
+pub const EVENT_BYTES: usize = 1024 * 1024;
+
+/// Names of channel types, requests, signals, terminals, variables, hosts, in
+/// bytes (RFC 4250 section 4.6.1 has 64 for most; paths take more).
+pub const TEXT: usize = 8192;
+
+/// Host keys in one `hostkeys-00@openssh.com`.
+pub const HOST_KEYS: usize = 256;
+
+/// The window that every channel gets, however many there are.
+pub const WINDOW_LEAST: u32 = 64 * 1024;
+
+/// A channel's window as it opens.
+pub const WINDOW_FIRST: u32 = 2 * 1024 * 1024;
+
+/// What a channel's window may grow to.
+pub const WINDOW_MOST: u32 = 64 * 1024 * 1024;
+
+/// The windows of all channels of a connection together ([`WINDOW_LEAST`] is
+/// given beyond it).
+pub const WINDOW_TOTAL: u64 = 256 * 1024 * 1024;
+
+/// Data in one packet, as we announce it: what every peer can send.
+pub const DATA_PACKET: u32 = 32 * 1024;
+
+/// Data in one packet that we send, whatever the peer would take.
+pub const DATA_PACKET_SENT: u32 = 64 * 1024;

@@ -1,0 +1,105 @@
+//! The way out: packets that wait for the end of a key exchange, and those
+//! that go straight to the sealer.
+
+use std::collections::VecDeque;
+
+use carrick_crypto::rng::Rng;
+use carrick_wire::Writer;
+
+use crate::limits;
+use crate::mux::Outbox;
+use crate::transport::seal::Sealer;
+
+/// Everything between a message and the driver.
+pub(crate) struct Output {
+    pub(crate) sealer: Sealer,
+    pub(crate) rng: Box<dyn Rng>,
+    /// From our KEXINIT to our NEWKEYS nothing but key exchange messages may
+    /// be sent (RFC 4253 section 7.1): the rest waits here.
+    blocked: bool,
+    deferred: VecDeque<Vec<u8>>,
+    deferred_bytes: usize,
+    scratch: Vec<u8>,
+}
+
+impl Output {
+    pub(crate) fn new(sealer: Sealer, rng: Box<dyn Rng>) -> Self {
+        Self {
+            sealer,
+            rng,
+            blocked: false,
+            deferred: VecDeque::new(),
+            deferred_bytes: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Sends a message of the key exchange, or one that may pass it by.
+    pub(crate) fn transport(&mut self, payload: &[u8]) {
+        self.sealer.packet(payload, &mut *self.rng);
+    }
+
+    /// Sends any other message, now or after the exchange.
+    pub(crate) fn message(&mut self, payload: &[u8]) {
+        if self.blocked {
+            self.deferred_bytes += payload.len();
+            self.deferred.push_back(payload.to_vec());
+        } else {
+            self.transport(payload);
+        }
+    }
+
+    /// As [`Self::message`], in a packet whose length does not tell the
+    /// length of the secret in it.
+    pub(crate) fn secret_message(&mut self, payload: &[u8]) {
+        if self.blocked {
+            self.message(payload);
+        } else {
+            self.sealer.padded_packet(payload, &mut *self.rng);
+        }
+    }
+
+    /// A key exchange begins.
+    pub(crate) fn block(&mut self) {
+        self.blocked = true;
+    }
+
+    /// Our NEWKEYS is out.
+    pub(crate) fn unblock(&mut self) {
+        self.blocked = false;
+        self.deferred_bytes = 0;
+        for payload in core::mem::take(&mut self.deferred) {
+            self.transport(&payload);
+        }
+    }
+
+    /// How much waits to be written, in whatever form.
+    pub(crate) fn backlog(&self) -> usize {
+        self.sealer.pending() + self.deferred_bytes
+    }
+}
+
+impl Outbox for Output {
+    fn send(&mut self, write: &mut dyn FnMut(&mut Writer<'_>)) {
+        let mut payload = core::mem::take(&mut self.scratch);
+        payload.clear();
+        write(&mut Writer::new(&mut payload));
+        self.message(&payload);
+        self.scratch = payload;
+    }
+
+    fn data_space(&mut self, header_len: usize, max: usize) -> Option<&mut [u8]> {
+        if self.room() == 0 || max == 0 {
+            return None;
+        }
+        Some(self.sealer.space(header_len, max))
+    }
+
+    fn data_commit(&mut self, header: &[u8], len: usize) -> bool {
+        self.sealer.commit(len, header, &mut *self.rng)
+    }
+
+    fn room(&self) -> usize {
+        if self.blocked { 0 } else { limits::BACKLOG.saturating_sub(self.backlog()) }
+    }
+}
