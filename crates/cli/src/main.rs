@@ -1,2 +1,66 @@
-//! The multi-call binary.
-fn main() {}
+//! The multi-call binary: the program is chosen by the name it was started
+//! with, or by the first argument (`carrick ssh host`).
+
+#![forbid(unsafe_code)]
+
+mod account;
+mod connect;
+mod getopt;
+mod home;
+mod keyfile;
+mod keygen;
+mod log;
+mod prompt;
+mod ssh;
+mod text;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::ExitCode;
+
+/// A program: takes the arguments after its name.
+type Program = fn(Vec<OsString>) -> ExitCode;
+
+const PROGRAMS: &[(&str, Program)] = &[("ssh", ssh::main), ("ssh-keygen", keygen::main)];
+
+/// The program called `name`, which may be a path.
+fn program(name: &OsStr) -> Option<Program> {
+    let base = name.as_bytes().rsplit(|b| *b == b'/').next()?;
+    PROGRAMS.iter().find(|(known, _)| known.as_bytes() == base).map(|(_, program)| *program)
+}
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    let name = args.next().unwrap_or_default();
+    if let Some(program) = program(&name) {
+        return program(args.collect());
+    }
+    match args.next() {
+        Some(first) if program(&first).is_some() => {
+            program(&first).map_or(ExitCode::FAILURE, |program| program(args.collect()))
+        }
+        first => {
+            if let Some(first) = first {
+                eprintln!("carrick: no program called {first:?}");
+            }
+            eprintln!("usage: carrick program [argument ...]\nprograms:");
+            for (name, _) in PROGRAMS {
+                eprintln!("    {name}");
+            }
+            ExitCode::from(255)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::program;
+
+    #[test]
+    fn programs_by_name_or_path() {
+        assert!(program("ssh".as_ref()).is_some());
+        assert!(program("/usr/local/bin/ssh-keygen".as_ref()).is_some());
+        assert!(program("/usr/bin/ssh/".as_ref()).is_none());
+        assert!(program("carrick".as_ref()).is_none());
+    }
+}

@@ -1,0 +1,120 @@
+//! Key files: written whole or not at all, asked for by name, read with the
+//! passphrase that they need.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use carrick_keys::{KeyFileError, PrivateKey};
+use carrick_wire::Secret;
+
+use super::args::Args;
+use super::{Outcome, Stop};
+use crate::home;
+use crate::keyfile;
+use crate::prompt::{Ask, ask_or_empty};
+use crate::text::os_error;
+
+/// Writes `path` with mode 0600, whole or not at all.
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, bytes, 0o600)
+}
+
+/// Writes `path` with mode 0644, whole or not at all.
+pub(super) fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, bytes, 0o644)
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    // A device or pipe (`-f /dev/stdout`) cannot be replaced by a file.
+    if let Ok(meta) = std::fs::metadata(path) {
+        if !meta.is_file() {
+            return File::options().write(true).open(path)?.write_all(bytes);
+        }
+    }
+    // A link stays, and what it points to is replaced.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let written = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&temporary)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| std::fs::rename(&temporary, path));
+    if written.is_err() {
+        // It may not have been made at all.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// The `.pub` file beside a key.
+pub(super) fn public_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pub");
+    PathBuf::from(name)
+}
+
+/// One line of standard input; at its end the program stops.
+pub(super) fn read_line() -> Outcome<String> {
+    let mut line = String::new();
+    match io::stdin().lock().read_line(&mut line) {
+        Ok(n) if n > 0 => Ok(line.trim_end_matches('\n').to_owned()),
+        _ => Err(Stop::Status(1)),
+    }
+}
+
+/// The file of `-f`, or what the user says when asked.
+pub(super) fn name(args: &Args, question: &str, kind: Option<&str>) -> Outcome<PathBuf> {
+    if let Some(file) = &args.file {
+        return Ok(file.clone());
+    }
+    let default = home::ssh_file(&format!("id_{}", kind.unwrap_or("ed25519")));
+    print!("{question} ({}): ", default.display());
+    let _ = io::stdout().flush();
+    let answer = read_line()?;
+    Ok(if answer.is_empty() { default } else { PathBuf::from(answer) })
+}
+
+/// Reads the private key at `path`, asking for its passphrase with `prompt`
+/// if it needs one and `-P` did not give it.
+pub(super) fn load(args: &Args, path: &Path, what: &str, prompt: &str) -> Outcome<Loaded> {
+    let fail = |e: &dyn std::fmt::Display| Stop::fatal(format!("{what}: {e}"));
+    let bytes = keyfile::read(path).map_err(|e| fail(&e))?;
+    match PrivateKey::parse_file(&bytes, None) {
+        Ok(key) => Ok(Loaded { key, passphrase: None }),
+        Err(KeyFileError::NeedsPassphrase) => {
+            let passphrase = match &args.passphrase {
+                Some(passphrase) => passphrase.clone(),
+                None => {
+                    let answer = ask_or_empty(prompt, Ask { echo: false, stdin: true });
+                    Secret::from(answer.as_slice())
+                }
+            };
+            let key = PrivateKey::parse_file(&bytes, Some(&passphrase))
+                .map_err(|e| fail(&keyfile::reason(&e)))?;
+            Ok(Loaded { key, passphrase: Some(passphrase) })
+        }
+        Err(e) => Err(fail(&keyfile::reason(&e))),
+    }
+}
+
+/// A private key and what opened it.
+pub(super) struct Loaded {
+    pub(super) key: PrivateKey,
+    pub(super) passphrase: Option<Secret>,
+}
+
+/// Stops with the system's reason unless `path` exists.
+pub(super) fn must_exist(path: &Path) -> Outcome {
+    std::fs::metadata(path)
+        .map(drop)
+        .map_err(|e| Stop::fatal(format!("{}: {}", path.display(), os_error(&e))))
+}

@@ -1,0 +1,71 @@
+//! ssh-keygen: makes keys, changes them, shows them, edits known_hosts.
+
+mod args;
+mod change;
+mod files;
+mod generate;
+mod hosts;
+mod show;
+mod usage;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use args::{BadArgs, Mode};
+
+/// Why a run ends early.
+pub(super) enum Stop {
+    /// Said already, or nothing to say; this exit status.
+    Status(u8),
+    /// Told on stderr, exit status 255.
+    Fatal(String),
+}
+
+impl Stop {
+    /// A fatal message.
+    fn fatal(text: impl Into<String>) -> Self {
+        Self::Fatal(text.into())
+    }
+}
+
+/// The result of one mode.
+pub(super) type Outcome<T = ()> = Result<T, Stop>;
+
+/// Runs the program.
+pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
+    let args = match args::parse(args) {
+        Ok(args) => args,
+        Err(BadArgs::Usage(reason)) => {
+            if let Some(reason) = reason {
+                eprintln!("{reason}");
+            }
+            eprint!("{}", usage::USAGE);
+            return ExitCode::from(1);
+        }
+        Err(BadArgs::Message(text)) => {
+            eprint!("{text}\r\n");
+            return ExitCode::from(255);
+        }
+    };
+    let done = match &args.mode {
+        Mode::Generate => generate::run(&args),
+        Mode::PrintPublic => show::print_public(&args),
+        Mode::Fingerprint => show::fingerprints(&args),
+        Mode::ChangePassphrase => change::passphrase(&args),
+        Mode::ChangeComment => change::comment(&args),
+        Mode::FindHost(host) => hosts::find(&args, host),
+        Mode::RemoveHost(host) => hosts::remove(&args, host),
+        Mode::HashHosts => hosts::hash(&args),
+    };
+    let flushed = std::io::stdout().flush();
+    match done {
+        Ok(()) if flushed.is_ok() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(255),
+        Err(Stop::Status(status)) => ExitCode::from(status),
+        Err(Stop::Fatal(text)) => {
+            eprint!("{text}\r\n");
+            ExitCode::from(255)
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `-y` and `-l`: public keys and fingerprints.
+
+use std::path::Path;
+
+use carrick_keys::{PublicKey, parse_public_file, public_of_private_file, randomart};
+
+use super::args::Args;
+use super::{Outcome, Stop, files};
+use crate::keyfile;
+use crate::text::os_error;
+
+/// `-y`: the public half of a private key.
+pub(super) fn print_public(args: &Args) -> Outcome {
+    let path = files::name(args, "Enter file in which the key is", None)?;
+    files::must_exist(&path)?;
+    let what = format!("Load key \"{}\"", path.display());
+    let prompt = format!("Enter passphrase for \"{}\": ", path.display());
+    let loaded = files::load(args, &path, &what, &prompt)?;
+    println!("{}", loaded.key.public().to_line(&loaded.key.comment()));
+    Ok(())
+}
+
+/// `-l`: the fingerprints of a key file, or of every key in a file of lines
+/// (authorized_keys, known_hosts).
+pub(super) fn fingerprints(args: &Args) -> Outcome {
+    let path = files::name(args, "Enter file in which the key is", None)?;
+    let shown = path.display().to_string();
+    let text = if shown == "-" {
+        std::io::read_to_string(std::io::stdin()).map(String::into_bytes)
+    } else {
+        std::fs::read(&path)
+    };
+    let text =
+        text.map_err(|e| Stop::fatal(format!("ssh-keygen: {shown}: {}", os_error(&e))))?;
+    let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    if shown != "-" && first.windows(11).any(|w| w == b"PRIVATE KEY") {
+        let (key, comment) = public_half(args, &path)?;
+        one(args, &key, &comment);
+        return Ok(());
+    }
+    let mut any = false;
+    let text = String::from_utf8_lossy(&text);
+    for line in text.lines() {
+        let line = line.trim_start_matches([' ', '\t']);
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // A bare key, or one behind a host name or options.
+        let found = PublicKey::from_line(line)
+            .ok()
+            .or_else(|| PublicKey::from_line(after_first_word(line)).ok())
+            .or_else(|| PublicKey::from_line(after_first_word(after_first_word(line))).ok());
+        if let Some((key, comment)) = found {
+            one(args, &key, &comment);
+            any = true;
+        }
+    }
+    if !any {
+        // RFC 4716 and PEM spread over lines.
+        let (key, comment) = parse_public_file(text.as_bytes())
+            .map_err(|_| Stop::fatal(format!("{shown} is not a public key file.")))?;
+        one(args, &key, &comment);
+    }
+    Ok(())
+}
+
+/// What follows the first word, in which quotes hold blanks together.
+fn after_first_word(line: &str) -> &str {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (i, c) in line.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            ' ' | '\t' if !quoted => {
+                return line.get(i..).unwrap_or_default().trim_start_matches([' ', '\t']);
+            }
+            _ => {}
+        }
+    }
+    ""
+}
+
+/// The public half that belongs to a private key file: its `.pub` (which has
+/// the comment), what the file shows, or, with the passphrase, what is in it.
+fn public_half(args: &Args, path: &Path) -> Outcome<(PublicKey, String)> {
+    let beside = std::fs::read(files::public_path(path)).ok();
+    if let Some(found) = beside.and_then(|text| parse_public_file(&text).ok()) {
+        return Ok(found);
+    }
+    let what = format!("Load key \"{}\"", path.display());
+    let bytes = keyfile::read(path).map_err(|e| Stop::fatal(format!("{what}: {e}")))?;
+    if let Ok(key) = carrick_keys::PrivateKey::parse_file(&bytes, None) {
+        return Ok((key.public().clone(), key.comment().into_owned()));
+    }
+    if let Some(key) = public_of_private_file(&bytes) {
+        return Ok((key, String::new()));
+    }
+    let prompt = format!("Enter passphrase for \"{}\": ", path.display());
+    let loaded = files::load(args, path, &what, &prompt)?;
+    Ok((loaded.key.public().clone(), loaded.key.comment().into_owned()))
+}
+
+fn one(args: &Args, key: &PublicKey, comment: &str) {
+    let comment = if comment.is_empty() { "no comment" } else { comment };
+    println!("{} {} {comment} ({})", key.bits(), key.fingerprint(args.hash), key.short_name());
+    if args.verbose {
+        println!("{}", randomart(key, args.hash));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::after_first_word;
+
+    #[test]
+    fn options_with_blanks_are_one_word() {
+        assert_eq!(after_first_word("host ssh-rsa AAAA"), "ssh-rsa AAAA");
+        assert_eq!(after_first_word(r#"command="a \" b",no-pty ssh-rsa A"#), "ssh-rsa A");
+        assert_eq!(after_first_word("one"), "");
+    }
+}

@@ -1,0 +1,345 @@
+//! The client's command line, turned into configuration values (which go
+//! before every file) and what is not configuration.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::uri::{self, Destination};
+use crate::getopt::{Getopt, text};
+use crate::log::Level;
+
+const SPEC: &str =
+    "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYyZ";
+
+/// How to use it, as OpenSSH says it.
+pub(crate) const USAGE: &str = "\
+usage: ssh [-46AaCfGgKkMNnqsTtVvXxYy] [-B bind_interface] [-b bind_address]
+           [-c cipher_spec] [-D [bind_address:]port] [-E log_file]
+           [-e escape_char] [-F configfile] [-I pkcs11] [-i identity_file]
+           [-J destination] [-L address] [-l login_name] [-m mac_spec]
+           [-O ctl_cmd] [-o option] [-P tag] [-p port] [-R address]
+           [-S ctl_path] [-W host:port] [-w local_tun[:remote_tun]]
+           destination [command [argument ...]]
+       ssh [-Q query_option]
+";
+
+/// What the command line asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Args {
+    /// Configuration values in order.
+    pub(crate) settings: Vec<Setting>,
+    /// `-F`.
+    pub(crate) config_file: Option<String>,
+    /// `-G`.
+    pub(crate) dump: bool,
+    /// `-E`.
+    pub(crate) log_file: Option<String>,
+    /// `-y`.
+    pub(crate) syslog: bool,
+    /// `-q`, `-v`: the level that they give, which no file changes.
+    pub(crate) level: Option<Level>,
+    /// Where to, unless `-Q` or `-V` came first.
+    pub(crate) destination: Destination,
+    /// The destination as typed.
+    pub(crate) destination_text: String,
+    /// The command, its words joined by single spaces; empty for a shell.
+    pub(crate) command: Vec<u8>,
+}
+
+/// One configuration value.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Setting {
+    /// `-o`, to be parsed.
+    Option(String),
+    /// A flag: keyword and its one argument.
+    Set(&'static str, String),
+    /// `-i`.
+    Identity(String),
+}
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// `-V`.
+    Version,
+    /// `-Q`.
+    Query(String),
+    /// Connect, or with `-G` print the configuration.
+    Connect(Box<Args>),
+}
+
+/// Why not.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum BadArgs {
+    /// Print this (if anything) and the usage.
+    Usage(Option<String>),
+    /// Print this alone.
+    Message(String),
+}
+
+/// Flags whose rooms are not built yet; each would change what the session
+/// may do, so none is ignored.
+const NOT_BUILT: &str = "ADILRWwJMOXYKgZ";
+
+/// Parses the arguments after the program's name.
+pub(crate) fn parse(args: Vec<OsString>) -> Result<Wanted, BadArgs> {
+    let mut parser = Parser { opts: Getopt::new(SPEC, args), out: Args::default(), tty: 0 };
+    if let Some(wanted) = parser.flags()? {
+        return Ok(wanted);
+    }
+    let Some(destination) = parser.opts.take_operand() else {
+        return Err(BadArgs::Usage(None));
+    };
+    parser.destination(&text(&destination))?;
+    // Flags may follow the destination; the first operand after it is the command.
+    if let Some(wanted) = parser.flags()? {
+        return Ok(wanted);
+    }
+    let Parser { opts, mut out, tty } = parser;
+    let words = opts.rest();
+    out.command = words.iter().map(|w| w.as_bytes()).collect::<Vec<_>>().join(&b' ');
+    match tty {
+        0 => {}
+        1 => out.settings.push(Setting::Set("RequestTTY", "yes".into())),
+        _ => out.settings.push(Setting::Set("RequestTTY", "force".into())),
+    }
+    Ok(Wanted::Connect(Box::new(out)))
+}
+
+struct Parser {
+    opts: Getopt,
+    out: Args,
+    /// How many `-t`.
+    tty: u32,
+}
+
+impl Parser {
+    /// Takes flags up to the next operand.
+    fn flags(&mut self) -> Result<Option<Wanted>, BadArgs> {
+        loop {
+            let flag = self.opts.next().map_err(|e| BadArgs::Usage(Some(e.to_string())))?;
+            let Some((flag, value)) = flag else { return Ok(None) };
+            let value = value.unwrap_or_default();
+            match (flag, text(&value)) {
+                ('V', _) => return Ok(Some(Wanted::Version)),
+                ('Q', what) => return Ok(Some(Wanted::Query(what))),
+                ('S', path) if path.eq_ignore_ascii_case("none") => {}
+                (flag, _) if NOT_BUILT.contains(flag) || flag == 'S' => {
+                    return Err(BadArgs::Message(format!(
+                        "option -{flag} is not built yet in this version of Carrick."
+                    )));
+                }
+                (flag, value) => self.flag(flag, value)?,
+            }
+        }
+    }
+
+    fn set(&mut self, keyword: &'static str, value: &str) {
+        self.out.settings.push(Setting::Set(keyword, value.to_owned()));
+    }
+
+    fn flag(&mut self, flag: char, value: String) -> Result<(), BadArgs> {
+        match flag {
+            '1' => return Err(BadArgs::Message("SSH protocol v.1 is no longer supported".into())),
+            '4' => self.set("AddressFamily", "inet"),
+            '6' => self.set("AddressFamily", "inet6"),
+            'C' => self.set("Compression", "yes"),
+            'E' => self.out.log_file = Some(value),
+            'F' => self.out.config_file = Some(value),
+            'G' => self.out.dump = true,
+            'B' => self.set("BindInterface", &value),
+            'b' => self.set("BindAddress", &value),
+            'N' => self.set("SessionType", "none"),
+            'P' => self.set("Tag", &value),
+            'T' => self.set("RequestTTY", "no"),
+            't' => self.tty += 1,
+            'f' => {
+                self.set("ForkAfterAuthentication", "yes");
+                self.set("StdinNull", "yes");
+            }
+            'n' => self.set("StdinNull", "yes"),
+            's' => self.set("SessionType", "subsystem"),
+            'l' => {
+                if !uri::is_safe_user(&value) {
+                    return Err(BadArgs::Message(
+                        "remote username contains invalid characters".into(),
+                    ));
+                }
+                self.set("User", &value);
+            }
+            'p' => {
+                let Some(port) = uri::parse_port(&value) else {
+                    return Err(BadArgs::Message(format!("Bad port '{value}'")));
+                };
+                self.set("Port", &port.to_string());
+            }
+            'o' => self.out.settings.push(Setting::Option(value)),
+            'i' => self.identity(&value),
+            'c' | 'm' => self.algorithms(flag, &value)?,
+            'e' => self.escape(&value)?,
+            'q' => self.out.level = Some(Level::Quiet),
+            'v' => self.out.level = Some(more_verbose(self.out.level)),
+            'y' => self.out.syslog = true,
+            // Already so (agent, X11 and GSSAPI are not forwarded), or ignored as in OpenSSH.
+            'a' => self.set("ForwardAgent", "no"),
+            'x' => self.set("ForwardX11", "no"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// `-i`: a file that is not there is told and left out.
+    fn identity(&mut self, path: &str) {
+        let real = match path.strip_prefix("~/") {
+            Some(rest) => crate::home::directory().join(rest),
+            None => path.into(),
+        };
+        match std::fs::metadata(real) {
+            Ok(_) => self.out.settings.push(Setting::Identity(path.to_owned())),
+            Err(e) => eprint!(
+                "Warning: Identity file {path} not accessible: {}.\r\n",
+                crate::text::os_error(&e)
+            ),
+        }
+    }
+
+    fn algorithms(&mut self, flag: char, list: &str) -> Result<(), BadArgs> {
+        let (keyword, known): (_, fn(&str) -> bool) = if flag == 'c' {
+            ("Ciphers", |n| carrick_crypto::packet::cipher(n).is_some())
+        } else {
+            ("MACs", |n| carrick_crypto::packet::mac(n).is_some())
+        };
+        let names = list.strip_prefix(['+', '^']).unwrap_or(list);
+        let good = list.starts_with('-')
+            || (!names.is_empty() && names.split(',').all(|n| known(n) || n.contains('*')));
+        if !good {
+            let what = if flag == 'c' { "cipher" } else { "mac" };
+            return Err(BadArgs::Message(format!("Unknown {what} type '{list}'")));
+        }
+        self.set(keyword, list);
+        Ok(())
+    }
+
+    fn escape(&mut self, value: &str) -> Result<(), BadArgs> {
+        let good = match value.as_bytes() {
+            [b'^', 64..128] | [_] => true,
+            _ => value == "none",
+        };
+        if !good {
+            return Err(BadArgs::Message(format!("Bad escape character '{value}'.")));
+        }
+        self.set("EscapeChar", value);
+        Ok(())
+    }
+
+    fn destination(&mut self, given: &str) -> Result<(), BadArgs> {
+        let destination = uri::parse(given).ok_or(BadArgs::Usage(None))?;
+        if !uri::is_safe_host(&destination.host) {
+            return Err(BadArgs::Message("hostname contains invalid characters".into()));
+        }
+        if let Some(user) = &destination.user {
+            if !uri::is_safe_user(user) {
+                return Err(BadArgs::Message("remote username contains invalid characters".into()));
+            }
+            self.set("User", user);
+        }
+        if let Some(port) = destination.port {
+            self.set("Port", &port.to_string());
+        }
+        given.clone_into(&mut self.out.destination_text);
+        self.out.destination = destination;
+        Ok(())
+    }
+}
+
+fn more_verbose(level: Option<Level>) -> Level {
+    match level {
+        None => Level::Debug1,
+        Some(level) if level < Level::Debug1 => Level::Debug1,
+        Some(level) => Level::from_number(level as i8 + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(words: &[&str]) -> Box<Args> {
+        match parse(words.iter().map(OsString::from).collect()) {
+            Ok(Wanted::Connect(a)) => a,
+            other => panic!("{words:?}: {other:?}"),
+        }
+    }
+
+    fn bad(words: &[&str]) -> BadArgs {
+        parse(words.iter().map(OsString::from).collect()).unwrap_err()
+    }
+
+    #[test]
+    fn flags_become_lines_in_order() {
+        for (words, lines) in [
+            (&["-p", "22", "h"][..], &["Port=22"][..]),
+            (&["-p22", "-oPort=1", "h"], &["Port=22", "Port=1"]),
+            (&["-4", "-C", "u@h"], &["AddressFamily=inet", "Compression=yes", "User=u"]),
+            (&["h", "-l", "me"], &["User=me"]),
+            (&["ssh://u@h:5"], &["User=u", "Port=5"]),
+            (&["-tt", "h"], &["RequestTTY=force"]),
+            (&["-t", "h"], &["RequestTTY=yes"]),
+            (&["-T", "h"], &["RequestTTY=no"]),
+            (&["-f", "h"], &["ForkAfterAuthentication=yes", "StdinNull=yes"]),
+            (&["-N", "-s", "h"], &["SessionType=none", "SessionType=subsystem"]),
+            (&["-e", "^A", "h"], &["EscapeChar=^A"]),
+            (&["-e", "none", "h"], &["EscapeChar=none"]),
+            (&["-S", "none", "-k", "-2", "h"], &[]),
+        ] {
+            let got: Vec<String> = args(words)
+                .settings
+                .iter()
+                .map(|s| match s {
+                    Setting::Option(text) | Setting::Identity(text) => text.clone(),
+                    Setting::Set(keyword, value) => format!("{keyword}={value}"),
+                })
+                .collect();
+            assert_eq!(got, lines, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_command_is_what_follows_the_host() {
+        let a = args(&["-v", "h", "-v", "ls", "-l", "-p", "x"]);
+        assert_eq!(a.command, b"ls -l -p x");
+        assert_eq!(a.level, Some(Level::Debug2));
+        assert_eq!(args(&["h", "--", "-x", "y"]).command, b"-x y");
+        assert_eq!(args(&["h"]).command, b"");
+        assert_eq!(args(&["-vvvvv", "h"]).level, Some(Level::Debug3));
+    }
+
+    #[test]
+    fn not_a_connection() {
+        assert!(matches!(parse(vec!["-V".into()]), Ok(Wanted::Version)));
+        let q = parse(vec!["-Q".into(), "kex".into()]);
+        assert!(matches!(q, Ok(Wanted::Query(q)) if q == "kex"));
+    }
+
+    #[test]
+    fn refusals() {
+        assert_eq!(bad(&[]), BadArgs::Usage(None));
+        assert_eq!(bad(&["-?"]), BadArgs::Usage(Some("unknown option -- ?".into())));
+        assert_eq!(bad(&["-p"]), BadArgs::Usage(Some("option requires an argument -- p".into())));
+        for (words, text) in [
+            (&["-p", "99999", "h"][..], "Bad port '99999'"),
+            (&["-e", "xx", "h"], "Bad escape character 'xx'."),
+            (&["-l", "a;b", "h"], "remote username contains invalid characters"),
+            (&["a;b"], "hostname contains invalid characters"),
+            (&["-1", "h"], "SSH protocol v.1 is no longer supported"),
+            (&["-L", "1:h:2", "h"], "option -L is not built yet in this version of Carrick."),
+        ] {
+            assert_eq!(bad(words), BadArgs::Message(text.into()), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn every_flag_that_is_not_built_is_in_the_spec() {
+        assert!(NOT_BUILT.chars().all(|c| SPEC.contains(c)));
+    }
+}

@@ -1,0 +1,123 @@
+//! Why a connection failed, in the lines that OpenSSH writes.
+
+use std::io;
+
+use carrick::proto::{self, PeerFault};
+
+use crate::log::{error, info, log};
+use crate::text::os_error;
+
+/// What stands for the address of a proxy command's other end.
+const PROXIED: &str = "UNKNOWN port 65535";
+
+/// Whom we talk to, for messages: `127.0.0.1 port 22`.
+pub(super) struct Remote(pub(super) String);
+
+impl Remote {
+    /// Of a direct connection.
+    pub(super) fn direct(peer: std::net::SocketAddr) -> Self {
+        Self(format!("{} port {}", peer.ip(), peer.port()))
+    }
+
+    /// Of a proxy command's other end, which has no address.
+    pub(super) fn proxied() -> Self {
+        Self(PROXIED.into())
+    }
+}
+
+/// How far we were.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No identification from the server yet.
+    Identification,
+    /// Key exchange and login.
+    Login,
+    /// Logged in.
+    Session,
+}
+
+/// Tells why the connection failed.
+pub(super) fn tell(why: &carrick::Error, remote: &Remote, host: &str, phase: Phase) {
+    let proxied = remote.0 == PROXIED;
+    let remote = &remote.0;
+    match why {
+        // A command that ends with our bytes unread resets the socket pair;
+        // with two pipes, as elsewhere, it would just be closed.
+        carrick::Error::Io(e) if proxied && e.kind() == io::ErrorKind::ConnectionReset => {
+            protocol(&proto::Error::Closed, remote, host, phase);
+        }
+        carrick::Error::Protocol(why) => protocol(why, remote, host, phase),
+        carrick::Error::Io(e) => match (e.kind(), phase) {
+            (_, Phase::Identification) => {
+                error!("kex_exchange_identification: read: {}", os_error(e));
+                info!("Connection {} {remote}", ended(e));
+            }
+            (io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe, Phase::Session) => {
+                info!("client_loop: send disconnect: {}", os_error(e));
+            }
+            (io::ErrorKind::ConnectionReset, _) => log!(Fatal, "Connection reset by {remote}"),
+            (io::ErrorKind::TimedOut, _) => log!(Fatal, "Connection to {remote} timed out"),
+            _ => log!(Fatal, "Connection to {remote}: {}", os_error(e)),
+        },
+        other => log!(Fatal, "Connection to {remote}: {other}"),
+    }
+}
+
+fn ended(e: &io::Error) -> &'static str {
+    match e.kind() {
+        io::ErrorKind::ConnectionReset => "reset by",
+        _ => "closed by",
+    }
+}
+
+fn protocol(why: &proto::Error, remote: &str, host: &str, phase: Phase) {
+    let fatal = |text: &str| {
+        log!(Fatal, "ssh_dispatch_run_fatal: Connection to {remote}: {text}");
+    };
+    match why {
+        proto::Error::Closed => match phase {
+            Phase::Identification => {
+                error!("kex_exchange_identification: Connection closed by remote host");
+                info!("Connection closed by {remote}");
+            }
+            Phase::Login => log!(Fatal, "Connection closed by {remote}"),
+            Phase::Session => info!("Connection to {host} closed by remote host."),
+        },
+        proto::Error::Disconnected { reason, description } => {
+            error!("Received disconnect from {remote}:{reason}: {description}");
+            log!(Fatal, "Disconnected from {remote}");
+        }
+        proto::Error::Silent => log!(Fatal, "Timeout, server {host} not responding."),
+        proto::Error::NoCommon(none) => log!(
+            Fatal,
+            "Unable to negotiate with {remote}: no matching {} found. Their offer: {}\nOurs: {}",
+            none.what,
+            none.theirs,
+            none.ours
+        ),
+        proto::Error::Fault(fault) => match fault {
+            PeerFault::BadLength(length) => {
+                error!("Bad packet length {length}.");
+                fatal("Connection corrupted");
+            }
+            PeerFault::BadMac => {
+                error!("Corrupted MAC on input.");
+                fatal("message authentication code incorrect");
+            }
+            PeerFault::BadPadding(_) | PeerFault::EmptyPacket => {
+                error!("{fault}");
+                fatal("Connection corrupted");
+            }
+            PeerFault::BadIdent(_) | PeerFault::TooMuchPreamble => {
+                error!("kex_exchange_identification: {fault}");
+                fatal("invalid format");
+            }
+            PeerFault::WrongVersion(line) => log!(
+                Fatal,
+                "Protocol major versions differ: 2 vs. the server's, which says {line:?}"
+            ),
+            other => fatal(&other.to_string()),
+        },
+        other => fatal(&other.to_string()),
+    }
+}

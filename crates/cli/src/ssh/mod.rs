@@ -1,0 +1,66 @@
+//! The client.
+
+mod agent;
+mod args;
+mod auth;
+mod env;
+mod escape;
+mod fault;
+mod identity;
+mod methods;
+mod options;
+mod query;
+mod relay;
+mod run;
+mod session;
+mod stdio;
+mod terminal;
+mod uri;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use args::{BadArgs, Wanted};
+
+use crate::log;
+
+/// What the identification says.
+pub(crate) const SOFTWARE: &str =
+    concat!("Carrick_", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
+
+/// The exit status of every failure of our own.
+const FAILED: u8 = 255;
+
+/// Runs the program.
+pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
+    match args::parse(args) {
+        Ok(Wanted::Version) => {
+            eprint!("{SOFTWARE}, AWS-LC\n");
+            ExitCode::SUCCESS
+        }
+        Ok(Wanted::Query(what)) => match query::answer(&what) {
+            Some(names) => {
+                use std::io::Write as _;
+                // A reader that has gone away has read enough.
+                let _ = writeln!(std::io::stdout(), "{}", names.join("\n"));
+                ExitCode::SUCCESS
+            }
+            None => {
+                log::log!(Fatal, "Unsupported query \"{what}\"");
+                ExitCode::from(FAILED)
+            }
+        },
+        Ok(Wanted::Connect(args)) => ExitCode::from(run::run(&args)),
+        Err(BadArgs::Usage(reason)) => {
+            if let Some(reason) = reason {
+                eprintln!("{reason}");
+            }
+            eprint!("{}", args::USAGE);
+            ExitCode::from(FAILED)
+        }
+        Err(BadArgs::Message(text)) => {
+            eprint!("{text}\r\n");
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! From the command line and the files to the options of one connection.
+
+use std::io;
+use std::net::IpAddr;
+
+use carrick_config::hooks::{self, FileText, Hooks, Level};
+use carrick_config::ssh::{Config, ForwardAgent, LocalUser, Options, Sources};
+use carrick_config::words::{CanonicalizeHostname, LogLevel, PubkeyAuth, Tunnel};
+
+use super::args::{Args, Setting};
+use crate::log::{self, debug};
+use crate::{account, connect};
+
+/// The system, for the configuration.
+struct System;
+
+impl Hooks for System {
+    fn read(&self, path: &str) -> io::Result<FileText> {
+        hooks::local::read(path)
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        hooks::local::list(directory)
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        hooks::local::env(name)
+    }
+
+    fn home(&self, user: Option<&str>) -> Option<String> {
+        let home = match user {
+            None => account::me()?.home.clone(),
+            Some(user) => carrick_sys::passwd::by_name(user).ok()??.home,
+        };
+        home.into_os_string().into_string().ok()
+    }
+
+    fn uid(&self) -> u32 {
+        account::uid()
+    }
+
+    fn exec(&self, command: &str) -> io::Result<bool> {
+        Ok(connect::run_local(command)? == 0)
+    }
+
+    fn local_addresses(&self) -> io::Result<Vec<IpAddr>> {
+        carrick_sys::socket::all_addresses()
+    }
+
+    fn note(&self, level: Level, text: &str) {
+        let level = match level {
+            Level::Error => log::Level::Error,
+            Level::Info => log::Level::Info,
+            Level::Debug1 => log::Level::Debug1,
+            Level::Debug2 => log::Level::Debug2,
+            Level::Debug3 => log::Level::Debug3,
+        };
+        log::write(level, format_args!("{text}"));
+    }
+}
+
+/// Reads everything; an error is the text to end with.
+pub(super) fn load(args: &Args) -> Result<Options, String> {
+    let account = account::me().ok_or_else(|| format!("No user exists for uid {}", account::uid()))?;
+    let user = LocalUser {
+        name: account.name.clone(),
+        uid: account.uid,
+        home: account.home.to_string_lossy().into_owned(),
+    };
+    let mut config = Config::new(&System, user, &account::host_name(), super::SOFTWARE);
+    let text = |e: carrick_config::Error| e.to_string();
+    for setting in &args.settings {
+        match setting {
+            Setting::Option(line) => config.option(line).map_err(text)?,
+            Setting::Set(keyword, value) => config.set(keyword, &[value]).map_err(text)?,
+            Setting::Identity(path) => config.add_identity(path, true),
+        }
+    }
+    if args.level.is_none() && config.options().is_set("LogLevel") {
+        log::set_level(level(config.options().log_level));
+    }
+    let sources = Sources { only: args.config_file.clone(), ..Sources::default() };
+    let command = String::from_utf8_lossy(&args.command);
+    config.load(&sources, &args.destination.host, &command).map_err(text)?;
+    if config.wants_final_pass() {
+        let name = config.connect_host();
+        config.final_pass(&name).map_err(text)?;
+    }
+    config.finish().map_err(text)
+}
+
+/// A LogLevel as a level of our log.
+pub(super) fn level(level: LogLevel) -> log::Level {
+    match level {
+        LogLevel::Quiet => log::Level::Quiet,
+        LogLevel::Fatal => log::Level::Fatal,
+        LogLevel::Error => log::Level::Error,
+        LogLevel::Info => log::Level::Info,
+        LogLevel::Verbose => log::Level::Verbose,
+        LogLevel::Debug1 => log::Level::Debug1,
+        LogLevel::Debug2 => log::Level::Debug2,
+        LogLevel::Debug3 => log::Level::Debug3,
+    }
+}
+
+/// Refuses what was asked for and is not built: without it the session would
+/// not be what the user thinks it is. What merely makes it faster or more
+/// comfortable is left out with a word in the log.
+pub(super) fn refuse_unbuilt(options: &Options) -> Result<(), String> {
+    let display = std::env::var_os("DISPLAY").is_some_and(|d| !d.is_empty());
+    let refused = [
+        ("CanonicalizeHostname", options.canonicalize_hostname != CanonicalizeHostname::No),
+        ("CertificateFile", !options.certificate_files.is_empty()),
+        ("ChannelTimeout", !options.channel_timeouts.is_empty()),
+        ("LocalForward", !options.local_forwards.is_empty()),
+        ("DynamicForward", !options.local_forwards.is_empty()),
+        ("RemoteForward", !options.remote_forwards.is_empty()),
+        ("ForwardAgent", options.forward_agent != ForwardAgent::No),
+        ("ForwardX11", options.forward_x11 && display),
+        ("KnownHostsCommand", options.known_hosts_command.is_some()),
+        ("RevokedHostKeys", !options.revoked_host_keys.is_empty()),
+        ("PKCS11Provider", options.pkcs11_provider.is_some()),
+        ("ProxyJump", options.proxy_jump.is_some()),
+        ("ProxyUseFdpass", options.proxy_use_fdpass && options.proxy_command.is_some()),
+        (
+            "PubkeyAuthentication",
+            matches!(options.pubkey_authentication, PubkeyAuth::Unbound | PubkeyAuth::HostBound),
+        ),
+        ("Tunnel", options.tunnel != Tunnel::No),
+    ];
+    for (keyword, wanted) in refused {
+        if let (true, Some(origin)) = (wanted, options.set_keywords().origin(keyword)) {
+            return Err(format!(
+                "{origin}: {keyword} is not built yet in this version of Carrick."
+            ));
+        }
+    }
+    for keyword in ["AddKeysToAgent", "ControlMaster", "ControlPath", "VerifyHostKeyDNS"] {
+        if let Some(origin) = options.set_keywords().origin(keyword) {
+            debug!("{origin}: {keyword} is not built yet, ignored");
+        }
+    }
+    Ok(())
+}

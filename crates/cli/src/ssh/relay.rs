@@ -1,0 +1,510 @@
+//! One session's traffic: standard input to the channel, the channel to
+//! standard output and error, signals and escapes, until the end.
+//!
+//! Input from a file or pipe is read straight into the space of the packet
+//! that carries it, and output is written from where it was decrypted.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf as _, Bytes};
+use carrick::{Channel, Connection, PtySize, Request, Stream};
+use carrick_sys::{signals, tty};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::escape::{Action, Escapes, Step};
+use super::stdio::End;
+use super::{escape, terminal};
+use crate::log::{self, Level, debug, debug2, error, info};
+
+/// Most that is read into one packet.
+const PACKET: usize = 64 * 1024;
+/// Most that is taken from a terminal at once.
+const KEYS: usize = 4096;
+/// How long a BREAK is, in milliseconds.
+const BREAK_MS: u32 = 1000;
+
+/// A request of ours whose reply is not here yet.
+struct Asked {
+    what: What,
+    reply: Pin<Box<dyn Future<Output = Result<bool, carrick::Error>> + Send>>,
+}
+
+/// What was asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// A terminal.
+    Pty,
+    /// `shell`, `exec` or `subsystem`: without it there is no session.
+    Program(&'static str),
+}
+
+/// One way out: what is being written, and to where.
+struct Output {
+    stream: Stream,
+    /// `None`: closed on this side; what comes is thrown away.
+    end: Option<End>,
+    data: Bytes,
+    done: bool,
+}
+
+/// How a session ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The channel was closed; with the status, if there was one.
+    Closed(Option<u32>),
+    /// By the user: `~.`.
+    Left,
+    /// By a signal to this program.
+    Killed(i32),
+}
+
+/// What a session needs to run.
+pub(super) struct Relay {
+    connection: Connection,
+    channel: Channel,
+    asked: Vec<Asked>,
+    stdin: Option<End>,
+    /// Bytes typed that wait for room.
+    typed: Vec<u8>,
+    escapes: Escapes,
+    has_pty: bool,
+    command_line: bool,
+    outputs: [Output; 2],
+    signals: Signals,
+    status: Option<u32>,
+    channel_closed: bool,
+    /// The server speaks OpenSSH's extensions.
+    knows_eow: bool,
+}
+
+/// How the session is set up.
+pub(super) struct Setup {
+    /// Standard input is not read.
+    pub(super) stdin_null: bool,
+    /// A terminal was asked for: raw mode, escapes, window changes.
+    pub(super) has_pty: bool,
+    /// The escape character.
+    pub(super) escape: Option<u8>,
+    /// `~C` is allowed.
+    pub(super) command_line: bool,
+}
+
+impl Relay {
+    /// Takes over the standard descriptors.
+    pub(super) fn new(
+        connection: Connection,
+        channel: Channel,
+        setup: &Setup,
+    ) -> io::Result<Self> {
+        let stdin = if setup.stdin_null { None } else { Some(End::stdin()?) };
+        if stdin.is_none() {
+            // The end of input comes at once, as from /dev/null.
+            let _ = channel.send_eof();
+        }
+        let output = |stream, end| Output { stream, end: Some(end), data: Bytes::new(), done: false };
+        let ident = connection.peer_ident();
+        Ok(Self {
+            knows_eow: ident.contains("OpenSSH") || ident.contains("Carrick"),
+            connection,
+            channel,
+            asked: Vec::new(),
+            stdin,
+            typed: Vec::new(),
+            escapes: Escapes::new(setup.escape.filter(|_| setup.has_pty)),
+            has_pty: setup.has_pty,
+            command_line: setup.command_line,
+            outputs: [
+                output(Stream::Data, End::stdout()?),
+                output(Stream::Stderr, End::stderr()?),
+            ],
+            signals: Signals::new()?,
+            status: None,
+            channel_closed: false,
+        })
+    }
+
+    /// A request was made whose reply matters.
+    pub(super) fn expect(
+        &mut self,
+        what: What,
+        reply: impl Future<Output = Result<bool, carrick::Error>> + Send + 'static,
+    ) {
+        self.asked.push(Asked { what, reply: Box::pin(reply) });
+    }
+
+    /// Runs the session to its end.
+    pub(super) async fn run(mut self) -> Ended {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        if let Some(ended) = self.poll_signals(cx) {
+            return Poll::Ready(ended);
+        }
+        self.poll_replies(cx);
+        self.poll_requests(cx);
+        for i in 0..self.outputs.len() {
+            self.poll_output(cx, i);
+        }
+        if let Some(ended) = self.poll_input(cx) {
+            return Poll::Ready(ended);
+        }
+        if self.channel_closed && self.outputs.iter().all(|o| o.done) {
+            return Poll::Ready(Ended::Closed(self.status));
+        }
+        Poll::Pending
+    }
+
+    fn poll_signals(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
+        while self.signals.resized.poll_recv(cx).is_ready() {
+            if self.has_pty {
+                self.send_size();
+            }
+        }
+        for (number, stream) in &mut self.signals.ending {
+            if stream.poll_recv(cx).is_ready() {
+                return Some(Ended::Killed(*number));
+            }
+        }
+        None
+    }
+
+    fn send_size(&self) {
+        debug2!("client_check_window_change: changed");
+        // The session may be over; then the size does not matter.
+        let _ = self.channel.notify(Request::WindowChange(pty_size()));
+    }
+
+    fn poll_replies(&mut self, cx: &mut Context<'_>) {
+        let mut refused = None;
+        self.asked.retain_mut(|asked| match asked.reply.as_mut().poll(cx) {
+            Poll::Pending => true,
+            Poll::Ready(Ok(true)) => false,
+            // The connection is over: told elsewhere.
+            Poll::Ready(Err(carrick::Error::Protocol(_) | carrick::Error::Io(_))) => false,
+            Poll::Ready(_) => {
+                refused.get_or_insert(asked.what);
+                false
+            }
+        });
+        match refused {
+            None => {}
+            Some(What::Pty) => {
+                error!("PTY allocation request failed on channel 0");
+                terminal::leave_raw();
+                self.has_pty = false;
+            }
+            Some(What::Program(what)) => {
+                error!("{what} request failed on channel 0");
+                self.channel.close();
+                self.channel_closed = true;
+                self.outputs.iter_mut().for_each(|o| o.done = true);
+            }
+        }
+    }
+
+    fn poll_requests(&mut self, cx: &mut Context<'_>) {
+        while !self.channel_closed {
+            match self.channel.poll_request(cx) {
+                Poll::Pending => return,
+                Poll::Ready(None) => self.channel_closed = true,
+                Poll::Ready(Some(incoming)) => match &incoming.request {
+                    Request::ExitStatus { code } => {
+                        debug!("client_input_channel_req: channel 0 rtype exit-status reply 0");
+                        self.status = Some(*code);
+                    }
+                    Request::ExitSignal { name, message, .. } => {
+                        debug!("client_input_channel_req: channel 0 rtype exit-signal reply 0");
+                        debug!("command was ended by signal {name} {message}");
+                    }
+                    // The far side reads no more: neither need we.
+                    Request::EndOfWrite => {
+                        debug2!("client_input_channel_req: channel 0 rtype eow@openssh.com");
+                        self.stdin = None;
+                        self.typed.clear();
+                    }
+                    // Dropping it refuses.
+                    other => debug2!("channel 0: unknown request {other:?}"),
+                },
+            }
+        }
+    }
+
+    fn poll_output(&mut self, cx: &mut Context<'_>, which: usize) {
+        let Some(out) = self.outputs.get_mut(which) else { return };
+        while !out.done {
+            if out.data.is_empty() {
+                match self.channel.poll_take(cx, out.stream) {
+                    Poll::Pending => return,
+                    Poll::Ready(None) => {
+                        out.done = true;
+                        // A reader of our output sees the end as soon as it is there.
+                        debug2!("channel 0: output drained");
+                        return;
+                    }
+                    Poll::Ready(Some(data)) => out.data = data,
+                }
+            }
+            let Some(end) = &out.end else {
+                out.data = Bytes::new();
+                continue;
+            };
+            match end.poll_write(cx, &out.data) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(n)) => out.data.advance(n),
+                Poll::Ready(Err(e)) => {
+                    debug!("channel 0: write failed: {}", crate::text::os_error(&e));
+                    out.end = None;
+                    if out.stream == Stream::Data {
+                        if self.knows_eow {
+                            // Nobody reads on; the command need not write on.
+                            let _ = self.channel.notify(Request::EndOfWrite);
+                        } else {
+                            self.channel.close();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
+        if self.escapes.character().is_some() {
+            return self.poll_keys(cx);
+        }
+        let mut finished = false;
+        if let Some(end) = &self.stdin {
+            loop {
+                let Poll::Ready(ready) = end.poll_readable(cx) else { break };
+                let Ok(guard) = ready else {
+                    finished = true;
+                    break;
+                };
+                let mut read = |space: &mut [u8]| end.read_now(space);
+                match self.channel.poll_fill(cx, Stream::Data, PACKET, &mut read) {
+                    Poll::Pending => break,
+                    Poll::Ready(Ok(n)) if n > 0 => {}
+                    Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::WouldBlock => match guard {
+                        Some(mut guard) => guard.clear_ready(),
+                        None => break,
+                    },
+                    Poll::Ready(_) => {
+                        finished = true;
+                        break;
+                    }
+                }
+            }
+        }
+        if finished {
+            self.end_of_input();
+        }
+        None
+    }
+
+    fn end_of_input(&mut self) {
+        self.stdin = None;
+        // After the channel's end there is nobody to tell.
+        let _ = self.channel.send_eof();
+    }
+
+    /// Input from a terminal, through the escapes.
+    fn poll_keys(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
+        loop {
+            while !self.typed.is_empty() {
+                let typed = &self.typed;
+                let mut copy = |space: &mut [u8]| {
+                    let n = space.len().min(typed.len());
+                    for (to, from) in space.iter_mut().zip(typed) {
+                        *to = *from;
+                    }
+                    Ok(n)
+                };
+                match self.channel.poll_fill(cx, Stream::Data, typed.len(), &mut copy) {
+                    // While the far side does not read, `~.` must still work:
+                    // go on reading up to a bound.
+                    Poll::Pending if typed.len() < KEYS => break,
+                    Poll::Pending => return None,
+                    Poll::Ready(Ok(n)) => drop(self.typed.drain(..n)),
+                    Poll::Ready(Err(_)) => self.typed.clear(),
+                }
+            }
+            let end = self.stdin.as_ref()?;
+            let Poll::Ready(ready) = end.poll_readable(cx) else { return None };
+            let mut keys = [0; KEYS];
+            match ready.map(|guard| (end.read_now(&mut keys), guard)) {
+                Ok((Ok(n), _)) if n > 0 => {
+                    if let Some(ended) = self.keys(keys.get(..n).unwrap_or_default()) {
+                        return Some(ended);
+                    }
+                }
+                Ok((Err(e), guard)) if e.kind() == io::ErrorKind::WouldBlock => match guard {
+                    Some(mut guard) => guard.clear_ready(),
+                    None => return None,
+                },
+                _ => {
+                    self.end_of_input();
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn keys(&mut self, mut input: &[u8]) -> Option<Ended> {
+        while let Step::Act(action, used) = self.escapes.feed(input, &mut self.typed) {
+            if let Some(ended) = self.act(action) {
+                return Some(ended);
+            }
+            input = input.get(used..).unwrap_or_default();
+        }
+        None
+    }
+
+    fn act(&mut self, action: Action) -> Option<Ended> {
+        let c = char::from(self.escapes.character()?);
+        match action {
+            Action::Disconnect => {
+                say(&format!("{c}.\r\n"));
+                return Some(Ended::Left);
+            }
+            Action::Suspend => {
+                say(&format!("{c}^Z [suspend ssh]\r\n"));
+                self.suspend();
+            }
+            Action::Break => {
+                say(&format!("{c}B\r\n"));
+                // Without a session there is nothing to break.
+                let _ = self.channel.notify(Request::Break { ms: BREAK_MS });
+            }
+            Action::Rekey => {
+                self.connection.rekey();
+            }
+            Action::LessVerbose | Action::MoreVerbose => {
+                let (step, key) = if action == Action::MoreVerbose { (1, 'v') } else { (-1, 'V') };
+                if !log::is_on_stderr() {
+                    say(&format!("{c}{key} [Logging to syslog]\r\n"));
+                    return None;
+                }
+                log::set_level(Level::from_number(log::level() as i8 + step));
+                say(&format!("{c}{key} [LogLevel {}]\r\n", log::level().name()));
+            }
+            Action::Background => self.background(c),
+            Action::Help => say(&escape::help(c, self.command_line)),
+            Action::Connections => say(&format!(
+                "{c}#\r\nThe following connections are open:\r\n  #0 client-session\r\n"
+            )),
+            Action::CommandLine => say(if self.command_line {
+                "the command line is not built yet\r\n"
+            } else {
+                "commandline disabled\r\n"
+            }),
+            Action::ConnectionInfo => say(&self.about(c)),
+        }
+        None
+    }
+
+    /// Stops this program until the shell continues it.
+    fn suspend(&self) {
+        terminal::leave_raw();
+        if let Err(e) = signals::raise(signals::Number::SIGTSTP) {
+            error!("cannot stop: {e}");
+        }
+        terminal::enter_raw();
+        self.send_size();
+    }
+
+    fn background(&mut self, c: char) {
+        terminal::leave_raw();
+        say(&format!("{c}& [backgrounded]\n"));
+        match carrick_sys::daemonize::to_background() {
+            Ok(()) => {
+                self.stdin = None;
+                // What a user would type to end the remote shell.
+                self.typed.push(0x04);
+            }
+            Err(e) => {
+                say(&format!("cannot go to the background: {e}\r\n"));
+                terminal::enter_raw();
+            }
+        }
+    }
+
+    fn about(&self, c: char) -> String {
+        let (sent, received) = self.connection.transferred();
+        let mut text = format!("{c}I\r\nConnection information:\r\n");
+        text += &format!("  server {}\r\n", self.connection.peer_ident());
+        if let Some(n) = self.connection.negotiated() {
+            text += &format!("  kexalgorithm {}\r\n  hostkeyalgorithm {}\r\n", n.kex, n.host_key);
+            for (name, d) in [("client->server", &n.c2s), ("server->client", &n.s2c)] {
+                let mac = d.mac.unwrap_or("<implicit>");
+                let Some((cipher, compression)) = Some((d.cipher, d.compression)) else { continue };
+                text += &format!(
+                    "  {name} cipher {cipher} mac {mac} compression {compression}\r\n"
+                );
+            }
+        }
+        text + &format!("  traffic {received} in, {sent} out\r\n")
+    }
+}
+
+/// The terminal's size, as requests carry it.
+pub(super) fn pty_size() -> PtySize {
+    let size = tty::size(rustix::stdio::stdin());
+    PtySize {
+        cols: size.cols,
+        rows: size.rows,
+        width_px: size.width_px,
+        height_px: size.height_px,
+    }
+}
+
+/// Writes to the user's terminal, past the log.
+fn say(text: &str) {
+    use std::io::Write as _;
+    // Without a stderr nobody is there to read it.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// The signals that matter while a session runs.
+pub(super) struct Signals {
+    resized: Signal,
+    ending: Vec<(i32, Signal)>,
+}
+
+impl Signals {
+    /// Starts listening. A hangup that whoever started us ignores stays ignored.
+    pub(super) fn new() -> io::Result<Self> {
+        let mut ending = Vec::new();
+        for (number, kind) in [
+            (signals::Number::SIGINT, SignalKind::interrupt()),
+            (signals::Number::SIGQUIT, SignalKind::quit()),
+            (signals::Number::SIGTERM, SignalKind::terminate()),
+            (signals::Number::SIGHUP, SignalKind::hangup()),
+        ] {
+            if !signals::is_ignored(number)? {
+                ending.push((number as i32, signal(kind)?));
+            }
+        }
+        Ok(Self { resized: signal(SignalKind::window_change())?, ending })
+    }
+
+    /// Waits for one that ends the program.
+    pub(super) async fn ended(&mut self) -> i32 {
+        std::future::poll_fn(|cx| {
+            for (number, stream) in &mut self.ending {
+                if stream.poll_recv(cx).is_ready() {
+                    return Poll::Ready(*number);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// The note that a program ended by a signal leaves.
+pub(super) fn tell_killed(number: i32) {
+    info!("Killed by signal {number}.");
+}

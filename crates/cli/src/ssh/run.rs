@@ -1,0 +1,295 @@
+//! One run of the client: options, connection, host key, login, session.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use carrick::client::{ClientConfig, Login, Unverified};
+use carrick::proto::KeepAlive;
+use carrick::proto::transport::RekeyLimit;
+use carrick_config::ssh::Options;
+use carrick_config::words::{SessionType, WarnWeakCrypto};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::args::Args;
+use super::auth::{Authenticator, Outcome};
+use super::fault::{Phase, Remote};
+use super::session::{self, Plan};
+use super::terminal::Restore;
+use super::{FAILED, SOFTWARE, fault, options};
+use crate::connect::hostkey::{Accepted, HostCheck};
+use crate::connect::{self, Dialled};
+use crate::log::{self, Level, debug, info, log, verbose};
+
+/// Runs with the parsed arguments; the result is the exit status.
+pub(super) fn run(args: &Args) -> u8 {
+    if let Some(level) = args.level {
+        log::set_level(level);
+    }
+    if let Some(path) = &args.log_file {
+        if let Err(e) = log::to_file(path) {
+            let why = crate::text::os_error(&e);
+            log!(Fatal, "Couldn't open logfile {path}: {why}");
+            return FAILED;
+        }
+    } else if args.syslog {
+        log::to_syslog();
+    }
+    debug!("{SOFTWARE}, AWS-LC");
+    let options = match options::load(args) {
+        Ok(options) => options,
+        Err(text) => {
+            log!(Fatal, "{text}");
+            return FAILED;
+        }
+    };
+    if args.dump {
+        use std::io::Write as _;
+        // A reader that has gone away has read enough.
+        let _ = std::io::stdout().write_all(options.dump().as_bytes());
+        return 0;
+    }
+    if args.level.is_none() {
+        log::set_level(options::level(options.log_level));
+    }
+    match prepare(args, &options) {
+        Ok(plan) => connect(&options, plan),
+        Err(text) => {
+            log!(Fatal, "{text}");
+            FAILED
+        }
+    }
+}
+
+/// What is to be run, decided before anything is connected to.
+struct Prepared {
+    command: Vec<u8>,
+    tty: bool,
+}
+
+fn prepare(args: &Args, options: &Options) -> Result<Prepared, String> {
+    options::refuse_unbuilt(options)?;
+    let mut command = args.command.clone();
+    if let Some(remote) = &options.remote_command {
+        command = remote.clone().into_bytes();
+    }
+    if options.session_type == SessionType::Subsystem && command.is_empty() {
+        return Err("You must specify a subsystem to invoke.".into());
+    }
+    let tty = options.session_type != SessionType::None
+        && session::wants_tty(options, !command.is_empty());
+    Ok(Prepared { command, tty })
+}
+
+fn connect(options: &Options, prepared: Prepared) -> u8 {
+    let started = Instant::now();
+    let Some(dialled) = dial(options) else { return FAILED };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            log!(Fatal, "cannot start: {e}");
+            return FAILED;
+        }
+    };
+    let _restore = Restore::new();
+    runtime.block_on(async {
+        match dialled {
+            Dialled::Direct { stream, peer } => {
+                let remote = Remote::direct(peer);
+                let socket = stream.as_fd().try_clone_to_owned().ok().map(|s| (s, peer.is_ipv4()));
+                match tokio::net::TcpStream::from_std(stream) {
+                    Ok(stream) => {
+                        let check = HostCheck::new(options, Some(peer.ip()));
+                        let via = format!("([{}]:{})", peer.ip(), peer.port());
+                        let way = Way { check, remote, via, socket, started };
+                        converse(options, prepared, stream, way).await
+                    }
+                    Err(e) => failed(&e),
+                }
+            }
+            Dialled::Proxy { stream, proxy } => {
+                let status = match tokio::net::UnixStream::from_std(stream) {
+                    Ok(stream) => {
+                        let check = HostCheck::new(options, None);
+                        let (remote, via) = (Remote::proxied(), "(via proxy)".to_owned());
+                        let way = Way { check, remote, via, socket: None, started };
+                        converse(options, prepared, stream, way).await
+                    }
+                    Err(e) => failed(&e),
+                };
+                drop(proxy);
+                status
+            }
+        }
+    })
+}
+
+fn failed(e: &std::io::Error) -> u8 {
+    log!(Fatal, "{e}");
+    FAILED
+}
+
+/// Connects, by the proxy command if there is one.
+fn dial(options: &Options) -> Option<Dialled> {
+    let Some(command) = &options.proxy_command else {
+        return connect::dial(options, "ssh");
+    };
+    let expanded = carrick_config::tokens::expand(command, &options.tokens.table());
+    let command = match expanded {
+        Ok(command) => command,
+        Err(why) => {
+            log!(Fatal, "ProxyCommand: {why}");
+            return None;
+        }
+    };
+    match connect::start_proxy(&command) {
+        Ok((stream, proxy)) => Some(Dialled::Proxy { stream, proxy }),
+        Err(e) => {
+            log!(Fatal, "proxy command: {}", crate::text::os_error(&e));
+            None
+        }
+    }
+}
+
+/// How we got to the server.
+struct Way<'a> {
+    check: HostCheck<'a>,
+    remote: Remote,
+    /// For the message of success.
+    via: String,
+    /// The socket, to set its type of service; whether it is IPv4.
+    socket: Option<(OwnedFd, bool)>,
+    started: Instant,
+}
+
+/// Speaks with the server over `stream` from the first byte to the last.
+async fn converse<T>(options: &Options, prepared: Prepared, stream: T, way: Way<'_>) -> u8
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let host = &options.host_argument;
+    debug!("Authenticating to {}:{} as '{}'", options.hostname, options.port, options.user);
+    let exchange = exchange_keys(options, stream, &way);
+    let limit = options.connect_timeout.map(|t| t.saturating_sub(way.started.elapsed()));
+    let (mut login, trusted) = match within(limit, exchange).await {
+        Some(Ok(Some(login))) => login,
+        Some(Ok(None)) => {
+            log!(Fatal, "Host key verification failed.");
+            return FAILED;
+        }
+        Some(Err((why, phase))) => {
+            fault::tell(&why, &way.remote, host, phase);
+            return FAILED;
+        }
+        None => {
+            log!(Fatal, "Connection timed out during banner exchange");
+            info!("Connection to {} timed out", way.remote.0);
+            return FAILED;
+        }
+    };
+    warn_weak(options, &login);
+    match Authenticator::new(options, &mut login, trusted).run().await {
+        Ok(Outcome::In(method)) => {
+            verbose!("Authenticated to {} {} using \"{method}\".", options.hostname, way.via);
+        }
+        Ok(Outcome::Denied(text)) => {
+            log!(Fatal, "{text}");
+            return FAILED;
+        }
+        Err(why) => {
+            fault::tell(&why, &way.remote, host, Phase::Login);
+            return FAILED;
+        }
+    }
+    let Ok(connection) = login.into_connection() else { return FAILED };
+    if let Some((socket, ipv4)) = &way.socket {
+        let qos = options.ip_qos;
+        connect::set_qos(socket, *ipv4, if prepared.tty { qos.interactive } else { qos.bulk });
+    }
+    let Prepared { command, tty } = prepared;
+    let plan = Plan { options, command, tty, remote: way.remote, started: way.started };
+    session::run(connection, plan).await
+}
+
+/// Waits for `what`, no longer than `limit`.
+async fn within<T>(limit: Option<Duration>, what: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        None => Some(what.await),
+        Some(limit) => tokio::time::timeout(limit, what).await.ok(),
+    }
+}
+
+/// The key exchange and the decision about the host key: the login, and
+/// whether the host may be trusted with a password. `None`: the key was
+/// refused, and why was told.
+async fn exchange_keys<T>(
+    options: &Options,
+    stream: T,
+    way: &Way<'_>,
+) -> Result<Option<(Login, bool)>, (carrick::Error, Phase)>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let config = config(options, &way.check);
+    let host = Unverified::connect(stream, config).await.map_err(|why| {
+        use carrick::proto::{Error, PeerFault};
+        let early = matches!(
+            why,
+            carrick::Error::Io(_)
+                | carrick::Error::Protocol(
+                    Error::Closed | Error::Fault(PeerFault::BadIdent(_) | PeerFault::TooMuchPreamble)
+                )
+        );
+        (why, if early { Phase::Identification } else { Phase::Login })
+    })?;
+    for line in host.preamble() {
+        debug!("kex_exchange_identification: banner line: {line}");
+    }
+    let Some(accepted) = way.check.check(host.host_key()) else {
+        host.reject();
+        // The refusal is written before we go.
+        tokio::task::yield_now().await;
+        return Ok(None);
+    };
+    let login = host.accept().await.map_err(|why| (why, Phase::Login))?;
+    Ok(Some((login, accepted == Accepted::Trusted)))
+}
+
+fn config(options: &Options, check: &HostCheck<'_>) -> ClientConfig {
+    let mut config = ClientConfig::new(SOFTWARE);
+    let common = &mut config.common;
+    common.comment.clone_from(&options.version_addendum);
+    let preferences = &mut common.preferences;
+    preferences.kex.clone_from(&options.kex_algorithms);
+    preferences.host_key = check.algorithms();
+    preferences.ciphers.clone_from(&options.ciphers);
+    preferences.macs.clone_from(&options.macs);
+    let compression: &[&str] = if options.compression {
+        &["zlib@openssh.com", "none"]
+    } else {
+        &["none", "zlib@openssh.com"]
+    };
+    preferences.compression = compression.iter().map(|n| (*n).to_owned()).collect();
+    let limit = options.rekey_limit;
+    common.rekey = RekeyLimit {
+        bytes: (limit.bytes > 0).then_some(limit.bytes),
+        time: (!limit.time.is_zero()).then_some(limit.time),
+    };
+    common.keep_alive = (!options.server_alive_interval.is_zero()).then_some(KeepAlive {
+        interval: options.server_alive_interval,
+        count: options.server_alive_count_max,
+    });
+    config
+}
+
+/// Warns of a key exchange that a quantum computer could undo later.
+fn warn_weak(options: &Options, login: &Login) {
+    let Some(negotiated) = login.negotiated() else { return };
+    let safe = negotiated.kex.contains("mlkem") || negotiated.kex.contains("sntrup");
+    if safe || options.warn_weak_crypto != WarnWeakCrypto::Yes || log::level() < Level::Info {
+        return;
+    }
+    info!("** WARNING: connection is not using a post-quantum key exchange algorithm.");
+    info!("** This session may be vulnerable to \"store now, decrypt later\" attacks.");
+    info!("** The server may need to be upgraded. See https://openssh.com/pq.html");
+}

@@ -1,0 +1,273 @@
+//! After login: the requests that make a session, its run, and its end.
+
+use std::time::Instant;
+
+use carrick::{Channel, Connection, GlobalRequest, Open, Request};
+use carrick_config::ssh::Options;
+use carrick_config::words::{RequestTty, SessionType};
+use carrick_sys::termios::Modes;
+use carrick_sys::{daemonize, tty};
+
+use super::fault::{Phase, Remote};
+use super::relay::{Ended, Relay, Setup, Signals, What, pty_size, tell_killed};
+use super::{FAILED, env, fault, terminal};
+use crate::connect;
+use crate::log::{self, Level, debug, error, info, log, verbose};
+
+/// What is to be run.
+pub(super) struct Plan<'a> {
+    pub(super) options: &'a Options,
+    /// The command; empty for a shell.
+    pub(super) command: Vec<u8>,
+    /// Whether a terminal is asked for.
+    pub(super) tty: bool,
+    pub(super) remote: Remote,
+    pub(super) started: Instant,
+}
+
+/// Whether to ask for a terminal (RequestTTY and what the circumstances say).
+pub(super) fn wants_tty(options: &Options, has_command: bool) -> bool {
+    let request = options.request_tty;
+    let forced = request == RequestTty::Force;
+    let mut wanted = matches!(request, RequestTty::Yes | RequestTty::Force);
+    if !has_command && options.session_type == SessionType::Default {
+        wanted = request != RequestTty::No;
+    }
+    let usable = tty::is_terminal(rustix::stdio::stdin()) && !options.stdin_null;
+    if wanted && !usable && !forced {
+        if log::level() >= Level::Info {
+            info!("Pseudo-terminal will not be allocated because stdin is not a terminal.");
+        }
+        return false;
+    }
+    wanted
+}
+
+/// Runs the session; the result is the exit status.
+pub(super) async fn run(connection: Connection, plan: Plan<'_>) -> u8 {
+    let options = plan.options;
+    tokio::spawn(refuse_opens(connection.clone()));
+    tokio::spawn(refuse_globals(connection.clone()));
+    if let (true, Some(command)) = (options.permit_local_command, &options.local_command) {
+        local_command(options, command);
+    }
+    let channel = if options.session_type == SessionType::None {
+        None
+    } else {
+        let ident = connection.peer_ident();
+        let opening = connection.open(Open::Session);
+        if ident.contains("OpenSSH") || ident.contains("Carrick") {
+            debug!("Requesting no-more-sessions@openssh.com");
+        }
+        match opening.await {
+            Ok(channel) => Some(channel),
+            Err(e) => return failed_open(&e, &plan),
+        }
+    };
+    no_more_sessions(&connection);
+    debug!("Entering interactive session.");
+    let status = match channel {
+        Some(channel) => with_channel(&connection, channel, &plan).await,
+        None => without_channel(&connection, &plan).await,
+    };
+    terminal::leave_raw();
+    connection.disconnect("disconnected by user");
+    // The driver gets its turn to write that.
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    status
+}
+
+fn no_more_sessions(connection: &Connection) {
+    let ident = connection.peer_ident();
+    if ident.contains("OpenSSH") || ident.contains("Carrick") {
+        // A precaution for the server's benefit: no reason to fail.
+        let _ = connection.global_notify(GlobalRequest::NoMoreSessions);
+    }
+}
+
+fn failed_open(why: &carrick::Error, plan: &Plan<'_>) -> u8 {
+    match why {
+        carrick::Error::OpenRefused { reason, text } => {
+            info!("channel 0: open failed: {reason}: {text}");
+        }
+        other => fault::tell(other, &plan.remote, &plan.options.host_argument, Phase::Session),
+    }
+    FAILED
+}
+
+fn local_command(options: &Options, command: &str) {
+    let mut table = options.tokens.table();
+    // No tunnel device.
+    table.push(('T', "NONE"));
+    match carrick_config::tokens::expand(command, &table) {
+        Ok(command) => {
+            if let Err(e) = connect::run_local(&command) {
+                error!("Couldn't execute {command}: {e}");
+            }
+        }
+        Err(why) => error!("LocalCommand: {why}"),
+    }
+}
+
+/// Goes to the background if that was asked for. The exit status if it fails.
+fn fork(options: &Options) -> Result<(), u8> {
+    if !options.fork_after_authentication {
+        return Ok(());
+    }
+    debug!("forking to background");
+    let keeps_stderr = log::is_on_stderr() && log::level() >= Level::Debug1;
+    daemonize::to_background()
+        .and_then(|()| daemonize::to_dev_null(true, true, !keeps_stderr))
+        .map_err(|e| {
+            log!(Fatal, "daemon() failed: {e}");
+            FAILED
+        })
+}
+
+/// `-N`: stays until the connection ends or a signal comes.
+async fn without_channel(connection: &Connection, plan: &Plan<'_>) -> u8 {
+    if let Err(status) = fork(plan.options) {
+        return status;
+    }
+    let Ok(mut signals) = Signals::new() else { return FAILED };
+    tokio::select! {
+        why = connection.closed() => {
+            fault::tell(&why, &plan.remote, &plan.options.host_argument, Phase::Session);
+        }
+        number = signals.ended() => tell_killed(number),
+    }
+    FAILED
+}
+
+async fn with_channel(connection: &Connection, channel: Channel, plan: &Plan<'_>) -> u8 {
+    let options = plan.options;
+    if let Err(status) = fork(options) {
+        return status;
+    }
+    let setup = Setup {
+        stdin_null: options.stdin_null,
+        has_pty: plan.tty,
+        escape: options.escape_char,
+        command_line: options.enable_escape_commandline,
+    };
+    // Requests first: the end of input must come after the command.
+    let asked = request_all(&channel, plan);
+    let relay = asked.and_then(|asked| {
+        let mut relay = Relay::new(connection.clone(), channel, &setup)?;
+        for (what, reply) in asked {
+            relay.expect(what, reply.granted());
+        }
+        Ok(relay)
+    });
+    let relay = match relay {
+        Ok(relay) => relay,
+        Err(e) => {
+            fault::tell(&e, &plan.remote, &options.host_argument, Phase::Session);
+            return FAILED;
+        }
+    };
+    if plan.tty {
+        terminal::enter_raw();
+    }
+    let ended = relay.run().await;
+    terminal::leave_raw();
+    finish(connection, plan, &ended)
+}
+
+/// Asks for everything at once; the replies are waited for later.
+fn request_all(
+    channel: &Channel,
+    plan: &Plan<'_>,
+) -> Result<Vec<(What, carrick::Asked)>, carrick::Error> {
+    let options = plan.options;
+    let mut asked = Vec::new();
+    if plan.tty {
+        let term = std::env::var("TERM").unwrap_or_default();
+        let modes = Modes::of(rustix::stdio::stdin()).map_or_else(|_| vec![0], |m| m.encode());
+        let request = Request::Pty { term, size: pty_size(), modes };
+        asked.push((What::Pty, channel.request_later(request)?));
+    }
+    debug!("Sending environment.");
+    for (name, value) in env::to_send(options) {
+        debug!("channel 0: setting env {name} = \"{}\"", String::from_utf8_lossy(&value));
+        channel.notify(Request::Env { name, value })?;
+    }
+    let command = &plan.command;
+    let shown = String::from_utf8_lossy(command);
+    let (what, request) = if options.session_type == SessionType::Subsystem {
+        debug!("Sending subsystem: {shown}");
+        ("subsystem", Request::Subsystem { name: shown.into_owned() })
+    } else if command.is_empty() {
+        ("shell", Request::Shell)
+    } else {
+        debug!("Sending command: {shown}");
+        ("exec", Request::Exec { command: command.clone() })
+    };
+    asked.push((What::Program(what), channel.request_later(request)?));
+    Ok(asked)
+}
+
+fn finish(connection: &Connection, plan: &Plan<'_>, ended: &Ended) -> u8 {
+    let host = &plan.options.host_argument;
+    let status = match ended {
+        Ended::Killed(number) => {
+            tell_killed(*number);
+            return FAILED;
+        }
+        Ended::Left => {
+            told_closed(plan, host);
+            FAILED
+        }
+        Ended::Closed(status) => {
+            match (connection.error(), status) {
+                // The connection broke before the command's end was known.
+                (Some(why), None) => {
+                    fault::tell(&why, &plan.remote, host, Phase::Session);
+                    return FAILED;
+                }
+                _ => told_closed(plan, host),
+            }
+            // Ended by a signal, or nothing said: OpenSSH's -1.
+            status.map_or(FAILED, |code| code.to_le_bytes()[0])
+        }
+    };
+    let (sent, received) = connection.transferred();
+    let seconds = plan.started.elapsed().as_secs_f64();
+    verbose!("Transferred: sent {sent}, received {received} bytes, in {seconds:.1} seconds");
+    if seconds > 0.0 {
+        verbose!(
+            "Bytes per second: sent {:.1}, received {:.1}",
+            rate(sent, seconds),
+            rate(received, seconds)
+        );
+    }
+    debug!("Exit status {}", if status == FAILED { -1 } else { i32::from(status) });
+    status
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people, to one place")]
+fn rate(bytes: u64, seconds: f64) -> f64 {
+    bytes as f64 / seconds
+}
+
+fn told_closed(plan: &Plan<'_>, host: &str) {
+    if plan.tty {
+        info!("Connection to {host} closed.");
+    }
+}
+
+/// No channel that the server wants is wanted here.
+async fn refuse_opens(connection: Connection) {
+    while let Some(incoming) = connection.accept_open().await {
+        debug!("server asked to open a channel: refused");
+        drop(incoming);
+    }
+}
+
+/// Nor a global request; the list of its host keys wants no answer.
+async fn refuse_globals(connection: Connection) {
+    while let Some(incoming) = connection.next_global_request().await {
+        drop(incoming);
+    }
+}

@@ -1,0 +1,22 @@
+//! Small matters of wording.
+
+use std::io;
+
+/// An operating system error as strerror(3) words it, without Rust's number.
+pub(crate) fn os_error(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error ") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_number_goes() {
+        let e = std::io::Error::from_raw_os_error(2);
+        assert_eq!(super::os_error(&e), "No such file or directory");
+        assert_eq!(super::os_error(&std::io::Error::other("x")), "x");
+    }
+}
