@@ -105,8 +105,21 @@ pub fn set_tos(socket: impl AsFd, ipv4: bool, tos: u8) -> io::Result<()> {
     }
 }
 
-/// The first address of interface `name` that fits `ipv4`, for BindInterface.
+/// The addresses of interface `name` (BindInterface).
 pub fn interface_addresses(name: &str) -> io::Result<Vec<IpAddr>> {
+    addresses(|this, _| this == name.as_bytes())
+}
+
+/// The addresses of all interfaces that are up, loopback excepted
+/// (`Match localnetwork`).
+pub fn all_addresses() -> io::Result<Vec<IpAddr>> {
+    let up = libc::IFF_UP.cast_unsigned();
+    let loopback = libc::IFF_LOOPBACK.cast_unsigned();
+    addresses(|_, flags| flags & up != 0 && flags & loopback == 0)
+}
+
+/// The addresses of the interfaces that `wanted` (name, flags) takes.
+fn addresses(wanted: impl Fn(&[u8], u32) -> bool) -> io::Result<Vec<IpAddr>> {
     let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
     // SAFETY: `list` is a valid out pointer; the result is freed below.
     if unsafe { libc::getifaddrs(&raw mut list) } != 0 {
@@ -119,7 +132,7 @@ pub fn interface_addresses(name: &str) -> io::Result<Vec<IpAddr>> {
         let node = unsafe { &*at };
         // SAFETY: ifa_name is a NUL-terminated string owned by the list.
         let this = unsafe { std::ffi::CStr::from_ptr(node.ifa_name) };
-        if this.to_bytes() == name.as_bytes() && !node.ifa_addr.is_null() {
+        if !node.ifa_addr.is_null() && wanted(this.to_bytes(), node.ifa_flags) {
             // SAFETY: a non-null ifa_addr is a sockaddr of the family it names.
             if let Some(ip) = unsafe { ip_of(node.ifa_addr) } {
                 found.push(ip);
@@ -186,5 +199,6 @@ mod tests {
         let all = interface_addresses("lo").unwrap();
         assert!(all.contains(&"127.0.0.1".parse().unwrap()));
         assert!(interface_addresses("no-such-interface").unwrap().is_empty());
+        assert!(all_addresses().unwrap().iter().all(|ip| !ip.is_loopback()));
     }
 }
