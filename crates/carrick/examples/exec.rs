@@ -4,9 +4,10 @@
 
 use std::io::Write;
 
-use carrick::client::{AuthReply, ClientConfig, Unverified};
 use carrick::Exit;
-use carrick_keys::PrivateKey;
+use carrick::client::{AuthReply, ClientConfig, Unverified};
+use carrick_keys::known_hosts::{KnownHosts, Lookup, host_name};
+use carrick_keys::{PrivateKey, PublicKey};
 
 type Anything = Box<dyn std::error::Error>;
 
@@ -18,13 +19,13 @@ async fn main() -> Result<(), Anything> {
     };
     let socket = tokio::net::TcpStream::connect(address).await?;
     let host = Unverified::connect(socket, ClientConfig::new("CarrickExample_0.1")).await?;
-    if !is_known(address, host.host_key_blob())? {
+    if !is_known(address, host.host_key())? {
         host.reject();
         return Err("the host key is not in ~/.ssh/known_hosts".into());
     }
     let mut login = host.accept().await?;
 
-    let key = PrivateKey::parse(&std::fs::read(key_file)?, None)?;
+    let key = PrivateKey::parse_file(&std::fs::read(key_file)?, None)?;
     let blob = key.public().to_blob();
     let algorithm = key
         .signature_algorithms()
@@ -48,10 +49,11 @@ async fn main() -> Result<(), Anything> {
     }
 }
 
-fn is_known(address: &str, key: &[u8]) -> Result<bool, Anything> {
+fn is_known(address: &str, key: &PublicKey) -> Result<bool, Anything> {
     let home = std::env::var("HOME")?;
     let text = std::fs::read(format!("{home}/.ssh/known_hosts")).unwrap_or_default();
     let (host, port) = address.rsplit_once(':').ok_or("HOST:PORT")?;
-    let hosts = carrick_keys::known_hosts::KnownHosts::parse(&text, "known_hosts");
-    Ok(hosts.lookup(host, port.parse()?, None).accepts(key))
+    let hosts = KnownHosts::parse(&text, "known_hosts");
+    let found = hosts.for_host(&host_name(host, port.parse()?));
+    Ok(matches!(found.lookup(key), Lookup::Match(_)))
 }

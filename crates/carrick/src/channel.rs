@@ -42,7 +42,10 @@ pub struct IncomingRequest<S: Side = Client> {
 
 impl<S: Side> Clone for Channel<S> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), left: Bytes::new() }
+        Self {
+            inner: Arc::clone(&self.inner),
+            left: Bytes::new(),
+        }
     }
 }
 
@@ -60,7 +63,10 @@ impl<S: Side> Drop for Inner<S> {
 
 impl<S: Side> Channel<S> {
     pub(crate) fn new(handle: Handle<S>, id: ChannelId) -> Self {
-        Self { inner: Arc::new(Inner { handle, id }), left: Bytes::new() }
+        Self {
+            inner: Arc::new(Inner { handle, id }),
+            left: Bytes::new(),
+        }
     }
 
     /// The channel's number, for logs.
@@ -69,7 +75,10 @@ impl<S: Side> Channel<S> {
     }
 
     fn with<T>(&self, step: impl FnOnce(&mut State<S>, ChannelId) -> T) -> T {
-        self.inner.handle.shared().with(|state| step(state, self.inner.id))
+        self.inner
+            .handle
+            .shared()
+            .with(|state| step(state, self.inner.id))
     }
 
     /// Waits until the channel we asked for is open or refused.
@@ -98,7 +107,9 @@ impl<S: Side> Channel<S> {
         let mut state = self.inner.handle.shared().lock();
         let id = self.inner.id;
         let over = state.over.is_some();
-        let Some(mut channels) = state.conn.leftovers() else { return Poll::Ready(None) };
+        let Some(mut channels) = state.conn.leftovers() else {
+            return Poll::Ready(None);
+        };
         match channels.read(id, stream) {
             Ok(Some(data)) => {
                 state.settle();
@@ -207,7 +218,10 @@ impl<S: Side> Channel<S> {
     ) -> Result<(), Error> {
         self.with(|state, id| {
             state.check()?;
-            let mut channels = state.conn.channels().ok_or(Error::Misuse(Misuse::WrongPhase))?;
+            let mut channels = state
+                .conn
+                .channels()
+                .ok_or(Error::Misuse(Misuse::WrongPhase))?;
             Ok(what(&mut channels, id)?)
         })
     }
@@ -228,14 +242,20 @@ impl<S: Side> Channel<S> {
     pub fn request_later(&self, request: Request) -> Result<Asked<S>, Error> {
         let request = self.with(|state, id| {
             state.check()?;
-            let mut channels = state.conn.channels().ok_or(Error::Misuse(Misuse::WrongPhase))?;
+            let mut channels = state
+                .conn
+                .channels()
+                .ok_or(Error::Misuse(Misuse::WrongPhase))?;
             let asked = channels.request(id, &request, true)?;
             if let Some(channel) = state.channels.get_mut(&id) {
                 channel.replies.insert(asked, None);
             }
             Ok::<_, Error>(asked)
         })?;
-        Ok(Asked { channel: self.clone(), request })
+        Ok(Asked {
+            channel: self.clone(),
+            request,
+        })
     }
 
     /// The next request of the other side; `None` once the channel is closed.
@@ -279,7 +299,9 @@ impl<S: Side> Channel<S> {
 
     /// A reader of the channel's standard error stream.
     pub fn stderr(&self) -> StderrReader<S> {
-        StderrReader { channel: self.clone() }
+        StderrReader {
+            channel: self.clone(),
+        }
     }
 
     fn poll_copy(
@@ -396,7 +418,9 @@ impl<S: Side> AsyncWrite for Channel<S> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        self.poll_fill(cx, Stream::Data, buf.len(), &mut |space| Ok(copy(space, buf)))
+        self.poll_fill(cx, Stream::Data, buf.len(), &mut |space| {
+            Ok(copy(space, buf))
+        })
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

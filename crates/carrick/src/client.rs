@@ -119,7 +119,12 @@ impl Unverified {
                 let key = PublicKey::from_blob(&question.host_key).map_err(|_| {
                     Error::Protocol(carrick_proto::Error::Crypto("reading the host key"))
                 })?;
-                return Ok(Self { handle, question, key, news });
+                return Ok(Self {
+                    handle,
+                    question,
+                    key,
+                    news,
+                });
             }
         }
     }
@@ -142,7 +147,11 @@ impl Unverified {
     /// The server's identification line.
     pub fn server_ident(&self) -> String {
         let state = self.handle.shared().lock();
-        state.conn.peer_ident().map(|ident| ident.as_str().to_owned()).unwrap_or_default()
+        state
+            .conn
+            .peer_ident()
+            .map(|ident| ident.as_str().to_owned())
+            .unwrap_or_default()
     }
 
     /// Lines that the server sent before its identification.
@@ -153,8 +162,14 @@ impl Unverified {
     /// It is the right key: go on to the login.
     pub async fn accept(self) -> Result<Login, Error> {
         let id = self.question.id;
-        self.handle.shared().with(|state| state.conn.answer_host_key(id, true))?;
-        let mut login = Login { handle: self.handle, news: self.news, done: false };
+        self.handle
+            .shared()
+            .with(|state| state.conn.answer_host_key(id, true))?;
+        let mut login = Login {
+            handle: self.handle,
+            news: self.news,
+            done: false,
+        };
         loop {
             if let ClientEvent::Auth(ClientAuthEvent::Ready) = login.event().await? {
                 return Ok(login);
@@ -166,20 +181,32 @@ impl Unverified {
     pub fn reject(self) {
         let id = self.question.id;
         // The connection may have ended meanwhile: all the same.
-        let _ = self.handle.shared().with(|state| state.conn.answer_host_key(id, false));
+        let _ = self
+            .handle
+            .shared()
+            .with(|state| state.conn.answer_host_key(id, false));
     }
 }
 
 impl Login {
     /// The session identifier, which signatures cover.
     pub fn session_id(&self) -> Vec<u8> {
-        self.handle.shared().lock().conn.session_id().unwrap_or_default().to_vec()
+        self.handle
+            .shared()
+            .lock()
+            .conn
+            .session_id()
+            .unwrap_or_default()
+            .to_vec()
     }
 
     /// Whether the server takes signatures of `algorithm`; `None` when it did
     /// not say (RFC 8308 section 3.1).
     pub fn server_takes(&self, algorithm: &str) -> Option<bool> {
-        self.news.sig_algs.as_ref().map(|list| NameList::new(list).contains(algorithm))
+        self.news
+            .sig_algs
+            .as_ref()
+            .map(|list| NameList::new(list).contains(algorithm))
     }
 
     /// The signature algorithms that the server takes, comma-separated.
@@ -217,14 +244,25 @@ impl Login {
     ) -> Result<AuthReply, Error> {
         let host_key = self.bound_to();
         let host_key = host_key.as_deref();
-        self.attempt(user, &AuthRequest::PublicKeyQuery { algorithm, key, host_key }).await
+        self.attempt(
+            user,
+            &AuthRequest::PublicKeyQuery {
+                algorithm,
+                key,
+                host_key,
+            },
+        )
+        .await
     }
 
     /// What a signature for [`Self::publickey`] has to cover.
     pub fn publickey_signed_data(&self, user: &str, algorithm: &str, key: &[u8]) -> Vec<u8> {
         let bound = self.news.host_bound;
         let state = self.handle.shared().lock();
-        state.conn.publickey_signed_data(user, algorithm, key, bound).unwrap_or_default()
+        state
+            .conn
+            .publickey_signed_data(user, algorithm, key, bound)
+            .unwrap_or_default()
     }
 
     /// Logs in with a public key, by a signature over
@@ -238,7 +276,16 @@ impl Login {
     ) -> Result<AuthReply, Error> {
         let host_key = self.bound_to();
         let host_key = host_key.as_deref();
-        self.attempt(user, &AuthRequest::PublicKey { algorithm, key, host_key, signature }).await
+        self.attempt(
+            user,
+            &AuthRequest::PublicKey {
+                algorithm,
+                key,
+                host_key,
+                signature,
+            },
+        )
+        .await
     }
 
     /// Logs in with a password.
@@ -253,7 +300,8 @@ impl Login {
         old: &Secret,
         new: &Secret,
     ) -> Result<AuthReply, Error> {
-        self.attempt(user, &AuthRequest::PasswordChange { old, new }).await
+        self.attempt(user, &AuthRequest::PasswordChange { old, new })
+            .await
     }
 
     /// Asks to be asked; `devices` may name, comma-separated, by what.
@@ -262,12 +310,15 @@ impl Login {
         user: &str,
         devices: &str,
     ) -> Result<AuthReply, Error> {
-        self.attempt(user, &AuthRequest::KeyboardInteractive { devices }).await
+        self.attempt(user, &AuthRequest::KeyboardInteractive { devices })
+            .await
     }
 
     /// Answers [`AuthReply::Prompts`], one answer for each.
     pub async fn respond(&mut self, answers: &[Secret]) -> Result<AuthReply, Error> {
-        self.handle.shared().with(|state| state.conn.respond(answers))?;
+        self.handle
+            .shared()
+            .with(|state| state.conn.respond(answers))?;
         self.reply().await
     }
 
@@ -277,23 +328,34 @@ impl Login {
         user: &str,
         attempt: &AuthRequest<'_>,
     ) -> Result<AuthReply, Error> {
-        self.handle.shared().with(|state| state.conn.authenticate(user, attempt))?;
+        self.handle
+            .shared()
+            .with(|state| state.conn.authenticate(user, attempt))?;
         self.reply().await
     }
 
     /// After [`AuthReply::Success`]: the connection. Before, the login back.
     pub fn into_connection(self) -> Result<Connection<Client>, Self> {
-        if self.done { Ok(Connection::new(self.handle)) } else { Err(self) }
+        if self.done {
+            Ok(Connection::new(self.handle))
+        } else {
+            Err(self)
+        }
     }
 
     /// Ends the connection, with a word to the server.
     pub fn disconnect(self, description: &str) {
-        self.handle.shared().with(|state| state.conn.disconnect(description));
+        self.handle
+            .shared()
+            .with(|state| state.conn.disconnect(description));
     }
 
     fn bound_to(&self) -> Option<Vec<u8>> {
         let state = self.handle.shared().lock();
-        self.news.host_bound.then(|| state.conn.host_key().map(<[u8]>::to_vec)).flatten()
+        self.news
+            .host_bound
+            .then(|| state.conn.host_key().map(<[u8]>::to_vec))
+            .flatten()
     }
 
     async fn event(&mut self) -> Result<ClientEvent, Error> {
@@ -307,7 +369,9 @@ impl Login {
 
     async fn reply(&mut self) -> Result<AuthReply, Error> {
         loop {
-            let ClientEvent::Auth(event) = self.event().await? else { continue };
+            let ClientEvent::Auth(event) = self.event().await? else {
+                continue;
+            };
             return Ok(match event {
                 ClientAuthEvent::Success => {
                     self.done = true;

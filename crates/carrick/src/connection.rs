@@ -70,7 +70,9 @@ pub struct Connection<S: Side = Client> {
 
 impl<S: Side> Clone for Connection<S> {
     fn clone(&self) -> Self {
-        Self { handle: self.handle.clone() }
+        Self {
+            handle: self.handle.clone(),
+        }
     }
 }
 
@@ -87,7 +89,10 @@ impl<S: Side> Connection<S> {
     pub async fn open(&self, kind: Open) -> Result<Channel<S>, Error> {
         let id = self.with(|state| {
             state.check()?;
-            let mut channels = state.conn.channels().ok_or(Error::Misuse(Misuse::WrongPhase))?;
+            let mut channels = state
+                .conn
+                .channels()
+                .ok_or(Error::Misuse(Misuse::WrongPhase))?;
             let id = channels.open(&kind)?;
             channel::register(state, id);
             Ok::<_, Error>(id)
@@ -102,14 +107,20 @@ impl<S: Side> Connection<S> {
     pub async fn accept_open(&self) -> Option<Incoming<S>> {
         let shared = self.handle.shared();
         let (id, kind) = poll_fn(|cx| shared.lock().poll_offer(cx)).await?;
-        Some(Incoming { kind, offer: Some((self.handle.clone(), id)) })
+        Some(Incoming {
+            kind,
+            offer: Some((self.handle.clone(), id)),
+        })
     }
 
     /// Makes a global request that wants no reply.
     pub fn global_notify(&self, request: GlobalRequest) -> Result<(), Error> {
         self.with(|state| {
             state.check()?;
-            let mut channels = state.conn.channels().ok_or(Error::Misuse(Misuse::WrongPhase))?;
+            let mut channels = state
+                .conn
+                .channels()
+                .ok_or(Error::Misuse(Misuse::WrongPhase))?;
             channels.global_request(&request, false)?;
             Ok(())
         })
@@ -119,9 +130,14 @@ impl<S: Side> Connection<S> {
     pub async fn global_request(&self, request: GlobalRequest) -> Result<Option<Bytes>, Error> {
         let id = self.with(|state| {
             state.check()?;
-            let mut channels = state.conn.channels().ok_or(Error::Misuse(Misuse::WrongPhase))?;
+            let mut channels = state
+                .conn
+                .channels()
+                .ok_or(Error::Misuse(Misuse::WrongPhase))?;
             let id = channels.global_request(&request, true)?;
-            state.global_replies.insert(id, Reply::Waiting(Waiters::default()));
+            state
+                .global_replies
+                .insert(id, Reply::Waiting(Waiters::default()));
             Ok::<_, Error>(id)
         })?;
         poll_fn(|cx| {
@@ -182,7 +198,8 @@ impl<S: Side> Connection<S> {
 
     /// The other side's identification line.
     pub fn peer_ident(&self) -> String {
-        self.with(|state| state.conn.peer_ident().map(|i| i.as_str().to_owned())).unwrap_or_default()
+        self.with(|state| state.conn.peer_ident().map(|i| i.as_str().to_owned()))
+            .unwrap_or_default()
     }
 
     /// Bytes on the wire so far: sent, and received.
@@ -215,7 +232,9 @@ impl<S: Side> Handle<S> {
     /// A clone, by somebody who holds the lock.
     fn clone_locked(&self, state: &mut State<S>) -> Self {
         state.handles += 1;
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -233,7 +252,10 @@ impl<S: Side> Incoming<S> {
         handle.shared().with(|state| {
             state.check()?;
             channel::register(state, id);
-            let mut channels = state.conn.channels().ok_or(Error::Misuse(Misuse::WrongPhase))?;
+            let mut channels = state
+                .conn
+                .channels()
+                .ok_or(Error::Misuse(Misuse::WrongPhase))?;
             Ok::<_, Error>(channels.accept(id)?)
         })?;
         Ok(Channel::new(handle, id))

@@ -43,7 +43,13 @@ enum Progress {
 
 impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
     pub(crate) fn new(shared: Arc<Shared<S>>, io: T) -> Self {
-        Self { shared, io, writing: None, timer: None, read_eof: false }
+        Self {
+            shared,
+            io,
+            writing: None,
+            timer: None,
+            read_eof: false,
+        }
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<Progress, Error> {
@@ -107,9 +113,12 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
                 let batch = self.shared.lock().conn.poll_transmit();
                 self.writing = batch.map(|batch| (batch.seal(), 0));
             }
-            let Some((batch, done)) = &mut self.writing else { break };
+            let Some((batch, done)) = &mut self.writing else {
+                break;
+            };
             let rest = batch.bytes().get(*done..).unwrap_or_default();
-            let wrote = match Pin::new(&mut self.io).poll_write_vectored(cx, &[IoSlice::new(rest)]) {
+            let wrote = match Pin::new(&mut self.io).poll_write_vectored(cx, &[IoSlice::new(rest)])
+            {
                 Poll::Pending => break,
                 Poll::Ready(Ok(0)) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Poll::Ready(Ok(wrote)) => wrote,
@@ -135,7 +144,9 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
             return Progress::None;
         };
         let at = tokio::time::Instant::from_std(at);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
         if timer.deadline() != at {
             timer.as_mut().reset(at);
         }

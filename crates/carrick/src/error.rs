@@ -33,7 +33,9 @@ impl std::fmt::Display for Error {
             Self::Protocol(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
             Self::Misuse(error) => error.fmt(f),
-            Self::OpenRefused { reason, text } if text.is_empty() => write!(f, "open failed: {reason}"),
+            Self::OpenRefused { reason, text } if text.is_empty() => {
+                write!(f, "open failed: {reason}")
+            }
             Self::OpenRefused { reason, text } => write!(f, "open failed: {reason}: {text}"),
             Self::RequestRefused(what) => write!(f, "{what} request failed on channel"),
             Self::ChannelClosed => f.write_str("channel is closed"),
@@ -81,9 +83,14 @@ impl From<Error> for io::Error {
 
 /// A peer's text, made fit for a terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| {
-        let plain = !c.is_control() || c == '\n' || c == '\t';
-        let escaped = (!plain).then(|| c.escape_default());
-        plain.then_some(c).into_iter().chain(escaped.into_iter().flatten())
-    }).collect()
+    text.chars()
+        .flat_map(|c| {
+            let plain = !c.is_control() || c == '\n' || c == '\t';
+            let escaped = (!plain).then(|| c.escape_default());
+            plain
+                .then_some(c)
+                .into_iter()
+                .chain(escaped.into_iter().flatten())
+        })
+        .collect()
 }

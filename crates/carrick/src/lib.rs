@@ -30,9 +30,7 @@ mod session;
 mod shared;
 
 pub use carrick_proto as proto;
-pub use carrick_proto::mux::{
-    GlobalAnswer, GlobalRequest, Open, OpenReason, PtySize, Request,
-};
+pub use carrick_proto::mux::{GlobalAnswer, GlobalRequest, Open, OpenReason, PtySize, Request};
 pub use carrick_proto::{Client, Server};
 pub use carrick_wire::Secret;
 pub use channel::{Asked, Channel, IncomingRequest, StderrReader, Stream};

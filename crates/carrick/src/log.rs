@@ -41,7 +41,10 @@ fn direction(name: &str, direction: &Direction) {
 pub(crate) fn idents<S: Side>(conn: &Connection<S>) {
     debug!("Local version string {}", conn.our_ident().as_str());
     if let Some(peer) = conn.peer_ident() {
-        debug!("Remote protocol version 2.0, remote software version {}", peer.software());
+        debug!(
+            "Remote protocol version 2.0, remote software version {}",
+            peer.software()
+        );
     }
 }
 

@@ -31,7 +31,10 @@ pub struct Decision {
 
 impl From<AuthAnswer> for Decision {
     fn from(answer: AuthAnswer) -> Self {
-        Self { answer, banner: None }
+        Self {
+            answer,
+            banner: None,
+        }
     }
 }
 
@@ -121,7 +124,9 @@ async fn questions<A: Application>(asker: Asker, mut app: A, logged_in: oneshot:
             }
             ServerEvent::ChooseGroup { id, sizes } => {
                 let group = app.group(sizes).await;
-                let _ = asker.shared.with(|state| state.conn.answer_group(id, group));
+                let _ = asker
+                    .shared
+                    .with(|state| state.conn.answer_group(id, group));
             }
             ServerEvent::Auth(attempt) => {
                 let id = attempt.id;

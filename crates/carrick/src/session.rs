@@ -1,8 +1,8 @@
 //! A session at the client: a shell, a command or a subsystem (RFC 4254
 //! section 6), and how it ended.
 
-use carrick_proto::mux::{Open, PtySize, Request};
 use carrick_proto::Client;
+use carrick_proto::mux::{Open, PtySize, Request};
 use tokio::io::AsyncReadExt;
 
 use crate::channel::{Channel, Stream};
@@ -46,7 +46,9 @@ pub struct Session {
 impl Connection<Client> {
     /// Opens a session.
     pub async fn open_session(&self) -> Result<Session, Error> {
-        Ok(Session { channel: self.open(Open::Session).await? })
+        Ok(Session {
+            channel: self.open(Open::Session).await?,
+        })
     }
 
     /// Opens a session and runs `command` in it.
@@ -76,18 +78,29 @@ impl Session {
     }
 
     async fn ask(&self, what: &'static str, request: Request) -> Result<(), Error> {
-        if self.channel.request(request).await? { Ok(()) } else { Err(Error::RequestRefused(what)) }
+        if self.channel.request(request).await? {
+            Ok(())
+        } else {
+            Err(Error::RequestRefused(what))
+        }
     }
 
     /// Asks for a terminal; `modes` are encoded as RFC 4254 section 8 has it.
     pub async fn pty(&self, term: &str, size: PtySize, modes: &[u8]) -> Result<(), Error> {
-        let request = Request::Pty { term: term.to_owned(), size, modes: modes.to_vec() };
+        let request = Request::Pty {
+            term: term.to_owned(),
+            size,
+            modes: modes.to_vec(),
+        };
         self.ask("PTY allocation", request).await
     }
 
     /// Passes an environment variable; servers take few, and say nothing.
     pub fn env(&self, name: &str, value: &[u8]) -> Result<(), Error> {
-        self.channel.notify(Request::Env { name: name.to_owned(), value: value.to_vec() })
+        self.channel.notify(Request::Env {
+            name: name.to_owned(),
+            value: value.to_vec(),
+        })
     }
 
     /// Starts the login shell.
@@ -97,17 +110,31 @@ impl Session {
 
     /// Starts a command.
     pub async fn exec(&self, command: impl AsRef<[u8]>) -> Result<(), Error> {
-        self.ask("exec", Request::Exec { command: command.as_ref().to_vec() }).await
+        self.ask(
+            "exec",
+            Request::Exec {
+                command: command.as_ref().to_vec(),
+            },
+        )
+        .await
     }
 
     /// Starts a subsystem.
     pub async fn subsystem(&self, name: &str) -> Result<(), Error> {
-        self.ask("subsystem", Request::Subsystem { name: name.to_owned() }).await
+        self.ask(
+            "subsystem",
+            Request::Subsystem {
+                name: name.to_owned(),
+            },
+        )
+        .await
     }
 
     /// Sends a signal, named without `SIG`, to the command.
     pub fn signal(&self, name: &str) -> Result<(), Error> {
-        self.channel.notify(Request::Signal { name: name.to_owned() })
+        self.channel.notify(Request::Signal {
+            name: name.to_owned(),
+        })
     }
 
     /// The terminal has a new size.
@@ -122,7 +149,12 @@ impl Session {
         while let Some(incoming) = self.channel.next_request().await {
             match &incoming.request {
                 Request::ExitStatus { code } => exit = Exit::Status(*code),
-                Request::ExitSignal { name, core_dumped, message, .. } => {
+                Request::ExitSignal {
+                    name,
+                    core_dumped,
+                    message,
+                    ..
+                } => {
                     exit = Exit::Signal {
                         name: name.clone(),
                         core_dumped: *core_dumped,
@@ -148,7 +180,11 @@ impl Session {
         );
         out_done?;
         err_done?;
-        Ok(Output { exit: exit?, stdout, stderr })
+        Ok(Output {
+            exit: exit?,
+            stdout,
+            stderr,
+        })
     }
 }
 

@@ -87,7 +87,12 @@ impl Waiters {
 
 impl ChannelState {
     fn wake_all(&mut self) {
-        for waiters in [&mut self.data, &mut self.stderr, &mut self.room, &mut self.news] {
+        for waiters in [
+            &mut self.data,
+            &mut self.stderr,
+            &mut self.room,
+            &mut self.news,
+        ] {
             waiters.wake();
         }
     }
@@ -219,7 +224,13 @@ impl<S: Side> State<S> {
         match event {
             ChannelEvent::Opened(id) => self.opened(id, Ok(())),
             ChannelEvent::OpenRefused { id, reason, text } => {
-                self.opened(id, Err(Error::OpenRefused { reason, text: printable(&text) }));
+                self.opened(
+                    id,
+                    Err(Error::OpenRefused {
+                        reason,
+                        text: printable(&text),
+                    }),
+                );
             }
             ChannelEvent::OpenRequest { id, kind } => {
                 self.offers.push_back((id, kind));

@@ -128,7 +128,10 @@ impl fmt::Display for Error {
         match self {
             Self::Fault(fault) => fault.fmt(f),
             Self::NoCommon(none) => none.fmt(f),
-            Self::Disconnected { reason, description } => {
+            Self::Disconnected {
+                reason,
+                description,
+            } => {
                 write!(f, "disconnected by the peer: {reason}: {description}")
             }
             Self::Closed => f.write_str("connection closed by the peer"),
@@ -155,9 +158,16 @@ impl fmt::Display for PeerFault {
             Self::EmptyPacket => f.write_str("empty packet"),
             Self::BadCompression => f.write_str("invalid compressed data"),
             Self::Malformed { message, error } => write!(f, "malformed {message}: {error}"),
-            Self::Unexpected { state, expected, got } => {
+            Self::Unexpected {
+                state,
+                expected,
+                got,
+            } => {
                 let got_name = carrick_wire::msg::message_name(*got);
-                write!(f, "unexpected {got_name} ({got}) {state}: expected {expected}")
+                write!(
+                    f,
+                    "unexpected {got_name} ({got}) {state}: expected {expected}"
+                )
             }
             Self::Kex(what) => write!(f, "key exchange: {what}"),
             Self::HostKeyChanged => f.write_str("host key changed during re-exchange"),
@@ -176,7 +186,10 @@ impl fmt::Display for PeerFault {
 impl fmt::Display for NoCommon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, ours, theirs } = self;
-        write!(f, "no matching {what} found. Their offer: {theirs}. Ours: {ours}")
+        write!(
+            f,
+            "no matching {what} found. Their offer: {theirs}. Ours: {ours}"
+        )
     }
 }
 

@@ -34,4 +34,6 @@ pub use connection::{
     Channels, Client, ClientConfig, CommonConfig, Connection, KeepAlive, Server, ServerConfig, Side,
 };
 pub use error::{Error, Misuse, NoCommon, PeerFault};
-pub use event::{ClientEvent, Event, HostKeyQuestion, QuestionId, ServerEvent, SignQuestion, Trace};
+pub use event::{
+    ClientEvent, Event, HostKeyQuestion, QuestionId, ServerEvent, SignQuestion, Trace,
+};

@@ -17,6 +17,9 @@ pub(crate) struct Output {
     /// From our KEXINIT to our NEWKEYS nothing but key exchange messages may
     /// be sent (RFC 4253 section 7.1): the rest waits here.
     blocked: bool,
+    /// After so many bytes under one key no more bulk data is taken: a key
+    /// exchange is due.
+    key_bytes: u64,
     deferred: VecDeque<Vec<u8>>,
     deferred_bytes: usize,
     scratch: Vec<u8>,
@@ -28,6 +31,7 @@ impl Output {
             sealer,
             rng,
             blocked: false,
+            key_bytes: u64::MAX,
             deferred: VecDeque::new(),
             deferred_bytes: 0,
             scratch: Vec::new(),
@@ -57,6 +61,11 @@ impl Output {
         } else {
             self.sealer.padded_packet(payload, &mut *self.rng);
         }
+    }
+
+    /// How much may be sent under the present key.
+    pub(crate) fn limit_key(&mut self, bytes: u64) {
+        self.key_bytes = bytes;
     }
 
     /// A key exchange begins.
@@ -100,6 +109,10 @@ impl Outbox for Output {
     }
 
     fn room(&self) -> usize {
-        if self.blocked { 0 } else { limits::BACKLOG.saturating_sub(self.backlog()) }
+        let usage = self.sealer.usage();
+        if self.blocked || (usage.packets() > 0 && usage.bytes() >= self.key_bytes) {
+            return 0;
+        }
+        limits::BACKLOG.saturating_sub(self.backlog())
     }
 }

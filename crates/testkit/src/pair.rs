@@ -76,13 +76,19 @@ impl Pair {
     }
 
     /// A pair whose configurations `change` may change.
-    #[expect(clippy::disallowed_methods, reason = "virtual time has to start somewhere")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time has to start somewhere"
+    )]
     pub fn with(seed: u64, change: impl FnOnce(&mut ClientConfig, &mut ServerConfig)) -> Self {
         let mut rng = SeededRng::new(seed);
-        let host_keys: Vec<PrivateKey> = [(KeyType::Ed25519, 256), (KeyType::Ecdsa(carrick_crypto::sign::Curve::P256), 256)]
-            .into_iter()
-            .map(|(kind, bits)| PrivateKey::generate(kind, bits, &mut rng).expect("a host key"))
-            .collect();
+        let host_keys: Vec<PrivateKey> = [
+            (KeyType::Ed25519, 256),
+            (KeyType::Ecdsa(carrick_crypto::sign::Curve::P256), 256),
+        ]
+        .into_iter()
+        .map(|(kind, bits)| PrivateKey::generate(kind, bits, &mut rng).expect("a host key"))
+        .collect();
         let named = host_keys.iter().flat_map(|key| {
             let blob = key.public().to_blob();
             let algorithms = key.signature_algorithms().into_iter();
@@ -121,8 +127,18 @@ impl Pair {
     /// When that does not happen.
     pub fn log_in(&mut self) {
         self.run();
-        assert!(self.client.is_open(), "client: {:?} {:?}", self.client.error(), self.client_seen);
-        assert!(self.server.is_open(), "server: {:?} {:?}", self.server.error(), self.server_seen);
+        assert!(
+            self.client.is_open(),
+            "client: {:?} {:?}",
+            self.client.error(),
+            self.client_seen
+        );
+        assert!(
+            self.server.is_open(),
+            "server: {:?} {:?}",
+            self.server.error(),
+            self.server_seen
+        );
     }
 
     /// Lets time pass.
@@ -141,15 +157,46 @@ impl Pair {
         while self.step() {}
     }
 
-    /// One round: events, output, input. Whether anything happened.
+    /// One round of both sides. Whether anything happened.
     pub fn step(&mut self) -> bool {
         let mut moved = self.client_events() | self.server_events();
         moved |= flush(&mut self.client, &mut self.to_server);
         moved |= flush(&mut self.server, &mut self.to_client);
+        moved | self.deliver_to_server() | self.deliver_to_client()
+    }
+
+    /// One round of the client alone.
+    pub fn step_client(&mut self) -> bool {
+        let moved = self.client_events() | flush(&mut self.client, &mut self.to_server);
+        moved | self.deliver_to_client()
+    }
+
+    /// One round of the server alone.
+    pub fn step_server(&mut self) -> bool {
+        let moved = self.server_events() | flush(&mut self.server, &mut self.to_client);
+        moved | self.deliver_to_server()
+    }
+
+    fn deliver_to_server(&mut self) -> bool {
         let (feed, now) = (self.feed, self.now);
-        moved |= deliver(&mut self.server, &mut self.to_server, feed, now, &mut self.rng);
-        moved |= deliver(&mut self.client, &mut self.to_client, feed, now, &mut self.rng);
-        moved
+        deliver(
+            &mut self.server,
+            &mut self.to_server,
+            feed,
+            now,
+            &mut self.rng,
+        )
+    }
+
+    fn deliver_to_client(&mut self) -> bool {
+        let (feed, now) = (self.feed, self.now);
+        deliver(
+            &mut self.client,
+            &mut self.to_client,
+            feed,
+            now,
+            &mut self.rng,
+        )
     }
 
     fn client_events(&mut self) -> bool {
@@ -158,12 +205,16 @@ impl Pair {
             moved = true;
             match event {
                 Event::Side(ClientEvent::VerifyHostKey(question)) => {
-                    self.client.answer_host_key(question.id, true).expect("the question is open");
+                    self.client
+                        .answer_host_key(question.id, true)
+                        .expect("the question is open");
                 }
                 Event::Side(ClientEvent::Auth(ClientAuthEvent::Ready)) => {
                     let password = Secret::from(PASSWORD);
                     let attempt = AuthRequest::Password(&password);
-                    self.client.authenticate(USER, &attempt).expect("the time is right");
+                    self.client
+                        .authenticate(USER, &attempt)
+                        .expect("the time is right");
                 }
                 Event::Side(ClientEvent::Auth(ClientAuthEvent::Success)) => {
                     self.client_seen.push_back(Seen::LoggedIn);
@@ -181,15 +232,22 @@ impl Pair {
             match event {
                 Event::Side(ServerEvent::SignKex(question)) => {
                     let blob = &question.transcript.host_key;
-                    let key = self.host_keys.iter().find(|key| key.public().to_blob() == *blob);
+                    let key = self
+                        .host_keys
+                        .iter()
+                        .find(|key| key.public().to_blob() == *blob);
                     let hash = question.transcript.hash(question.hash);
                     let signature = key.and_then(|key| key.sign(&question.algorithm, &hash).ok());
-                    let answered = self.server.answer_signature(question.id, signature.as_deref());
+                    let answered = self
+                        .server
+                        .answer_signature(question.id, signature.as_deref());
                     answered.expect("the question is open");
                 }
                 Event::Side(ServerEvent::ChooseGroup { id, .. }) => {
                     let group = self.group.clone();
-                    self.server.answer_group(id, group).expect("the question is open");
+                    self.server
+                        .answer_group(id, group)
+                        .expect("the question is open");
                 }
                 Event::Side(ServerEvent::Auth(attempt)) => {
                     let right = attempt.user == USER
@@ -198,9 +256,14 @@ impl Pair {
                     let answer = if right {
                         AuthAnswer::Success
                     } else {
-                        AuthAnswer::Failure { methods: vec!["password".into()], partial: false }
+                        AuthAnswer::Failure {
+                            methods: vec!["password".into()],
+                            partial: false,
+                        }
                     };
-                    self.server.answer_auth(attempt.id, answer).expect("the question is open");
+                    self.server
+                        .answer_auth(attempt.id, answer)
+                        .expect("the question is open");
                 }
                 other => self.server_seen.extend(seen(other)),
             }

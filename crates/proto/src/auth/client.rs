@@ -165,8 +165,15 @@ fn malformed(message: &'static str, error: DecodeError) -> Error {
 impl ClientAuth {
     /// Starts: the service request to send.
     pub(crate) fn start() -> (Vec<u8>, Self) {
-        let request = ServiceRequest { service: names::service::USERAUTH };
-        (request.to_vec(), Self { state: State::AwaitService })
+        let request = ServiceRequest {
+            service: names::service::USERAUTH,
+        };
+        (
+            request.to_vec(),
+            Self {
+                state: State::AwaitService,
+            },
+        )
     }
 
     /// The payload for an attempt.
@@ -180,27 +187,56 @@ impl ClientAuth {
         }
         let (flight, method) = match attempt {
             AuthRequest::None => (Flight::Other, MethodBody::None),
-            AuthRequest::PublicKeyQuery { algorithm, key, host_key } => {
-                (Flight::Query, publickey(algorithm, key, *host_key, None))
-            }
-            AuthRequest::PublicKey { algorithm, key, host_key, signature } => {
-                (Flight::Other, publickey(algorithm, key, *host_key, Some(signature)))
-            }
+            AuthRequest::PublicKeyQuery {
+                algorithm,
+                key,
+                host_key,
+            } => (Flight::Query, publickey(algorithm, key, *host_key, None)),
+            AuthRequest::PublicKey {
+                algorithm,
+                key,
+                host_key,
+                signature,
+            } => (
+                Flight::Other,
+                publickey(algorithm, key, *host_key, Some(signature)),
+            ),
             AuthRequest::Password(password) => (
                 Flight::Password,
-                MethodBody::Password { password: password.expose(), new: None },
+                MethodBody::Password {
+                    password: password.expose(),
+                    new: None,
+                },
             ),
             AuthRequest::PasswordChange { old, new } => (
                 Flight::Password,
-                MethodBody::Password { password: old.expose(), new: Some(new.expose()) },
+                MethodBody::Password {
+                    password: old.expose(),
+                    new: Some(new.expose()),
+                },
             ),
             AuthRequest::KeyboardInteractive { devices } => (
                 Flight::Interactive,
-                MethodBody::KeyboardInteractive { language: "", submethods: devices },
+                MethodBody::KeyboardInteractive {
+                    language: "",
+                    submethods: devices,
+                },
             ),
-            AuthRequest::HostBased { algorithm, key, host, local_user, signature } => (
+            AuthRequest::HostBased {
+                algorithm,
+                key,
+                host,
+                local_user,
+                signature,
+            } => (
                 Flight::Other,
-                MethodBody::HostBased { algorithm, key, host, local_user, signature },
+                MethodBody::HostBased {
+                    algorithm,
+                    key,
+                    host,
+                    local_user,
+                    signature,
+                },
             ),
         };
         self.state = State::Flight(flight);
@@ -234,18 +270,27 @@ impl ClientAuth {
             let banner: Banner<'_> = decode(payload, "SSH_MSG_USERAUTH_BANNER")?;
             return Ok(ClientAuthEvent::Banner(banner.message.to_lossy().into_owned()).into());
         }
-        let State::Flight(flight) = self.state else { return Err(self.unexpected(payload)) };
+        let State::Flight(flight) = self.state else {
+            return Err(self.unexpected(payload));
+        };
         match (number, flight) {
             (Success::NUMBER, _) => {
                 decode::<Success>(payload, "SSH_MSG_USERAUTH_SUCCESS")?;
                 self.state = State::Done;
-                Ok(Outcome { event: ClientAuthEvent::Success, proof: Some(Authenticated(())) })
+                Ok(Outcome {
+                    event: ClientAuthEvent::Success,
+                    proof: Some(Authenticated(())),
+                })
             }
             (Failure::NUMBER, _) => {
                 let failure: Failure<'_> = decode(payload, "SSH_MSG_USERAUTH_FAILURE")?;
                 self.state = State::Idle;
                 let methods = names_of(&failure.methods);
-                Ok(ClientAuthEvent::Failure { methods, partial: failure.partial }.into())
+                Ok(ClientAuthEvent::Failure {
+                    methods,
+                    partial: failure.partial,
+                }
+                .into())
             }
             (PkOk::NUMBER, Flight::Query) => {
                 let ok: PkOk<'_> = decode(payload, "SSH_MSG_USERAUTH_PK_OK")?;
@@ -254,9 +299,13 @@ impl ClientAuth {
                 Ok(ClientAuthEvent::PkOk { algorithm, key }.into())
             }
             (PasswdChangeReq::NUMBER, Flight::Password) => {
-                let req: PasswdChangeReq<'_> = decode(payload, "SSH_MSG_USERAUTH_PASSWD_CHANGEREQ")?;
+                let req: PasswdChangeReq<'_> =
+                    decode(payload, "SSH_MSG_USERAUTH_PASSWD_CHANGEREQ")?;
                 self.state = State::Idle;
-                Ok(ClientAuthEvent::ChangePassword { prompt: req.prompt.to_lossy().into_owned() }.into())
+                Ok(ClientAuthEvent::ChangePassword {
+                    prompt: req.prompt.to_lossy().into_owned(),
+                }
+                .into())
             }
             (WireInfo::NUMBER, Flight::Interactive) => {
                 let info: WireInfo<'_> = decode(payload, "SSH_MSG_USERAUTH_INFO_REQUEST")?;
@@ -275,10 +324,18 @@ impl ClientAuth {
             State::AwaitService => ("before authentication", "SSH_MSG_SERVICE_ACCEPT"),
             State::Idle | State::Prompted => ("between authentication requests", "a banner"),
             State::Flight(_) => ("during authentication", "an answer to our request"),
-            State::Done => ("after authentication", "a message of the connection protocol"),
+            State::Done => (
+                "after authentication",
+                "a message of the connection protocol",
+            ),
         };
         let got = payload.first().copied().unwrap_or(0);
-        PeerFault::Unexpected { state, expected, got }.into()
+        PeerFault::Unexpected {
+            state,
+            expected,
+            got,
+        }
+        .into()
     }
 }
 
@@ -289,8 +346,17 @@ fn publickey<'a>(
     signature: Option<&'a [u8]>,
 ) -> MethodBody<'a> {
     match host_key {
-        Some(host_key) => MethodBody::PublicKeyHostBound { algorithm, key, host_key, signature },
-        None => MethodBody::PublicKey { algorithm, key, signature },
+        Some(host_key) => MethodBody::PublicKeyHostBound {
+            algorithm,
+            key,
+            host_key,
+            signature,
+        },
+        None => MethodBody::PublicKey {
+            algorithm,
+            key,
+            signature,
+        },
     }
 }
 
@@ -305,7 +371,10 @@ fn owned(info: &WireInfo<'_>) -> InfoRequest {
         prompts: info
             .prompts
             .iter()
-            .map(|p| Prompt { text: p.text.to_lossy().into_owned(), echo: p.echo })
+            .map(|p| Prompt {
+                text: p.text.to_lossy().into_owned(),
+                echo: p.echo,
+            })
             .collect(),
     }
 }

@@ -33,17 +33,33 @@ pub fn publickey_signed_data(
     host_key: Option<&[u8]>,
 ) -> Vec<u8> {
     let method = match host_key {
-        Some(host_key) => {
-            MethodBody::PublicKeyHostBound { algorithm, key, host_key, signature: None }
-        }
-        None => MethodBody::PublicKey { algorithm, key, signature: None },
+        Some(host_key) => MethodBody::PublicKeyHostBound {
+            algorithm,
+            key,
+            host_key,
+            signature: None,
+        },
+        None => MethodBody::PublicKey {
+            algorithm,
+            key,
+            signature: None,
+        },
     };
-    let request = Request { user, service: names::service::CONNECTION, method };
+    let request = Request {
+        user,
+        service: names::service::CONNECTION,
+        method,
+    };
     // Both methods can be signed: there always is data.
     request.signed_data(session_id).unwrap_or_default()
 }
 
 /// A request for the connection service, as a payload.
 fn request(user: &str, method: MethodBody<'_>) -> Vec<u8> {
-    Request { user, service: names::service::CONNECTION, method }.to_vec()
+    Request {
+        user,
+        service: names::service::CONNECTION,
+        method,
+    }
+    .to_vec()
 }

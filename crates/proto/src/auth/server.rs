@@ -101,7 +101,10 @@ pub enum AuthAnswer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Open {
     /// A query about this algorithm and key.
-    Query { algorithm: String, key: Vec<u8> },
+    Query {
+        algorithm: String,
+        key: Vec<u8>,
+    },
     Interactive,
     Password,
     Other,
@@ -113,7 +116,10 @@ enum State {
     ExpectRequest,
     /// Prompts are out.
     ExpectResponse,
-    AwaitAnswer { id: QuestionId, open: Open },
+    AwaitAnswer {
+        id: QuestionId,
+        open: Open,
+    },
 }
 
 /// The server's half.
@@ -137,7 +143,11 @@ fn decode<'a, T: Decode<'a>>(payload: &'a [u8], message: &'static str) -> Result
 
 impl ServerAuth {
     pub(crate) fn new() -> Self {
-        Self { state: State::ExpectService, user: None, requests: 0 }
+        Self {
+            state: State::ExpectService,
+            user: None,
+            requests: 0,
+        }
     }
 
     /// Whether the application owes an answer.
@@ -156,7 +166,10 @@ impl ServerAuth {
             return Err(PeerFault::NoSuchService(service).into());
         }
         self.state = State::ExpectRequest;
-        Ok(ServiceAccept { service: names::service::USERAUTH }.to_vec())
+        Ok(ServiceAccept {
+            service: names::service::USERAUTH,
+        }
+        .to_vec())
     }
 
     /// Takes a message of the numbers 50 to 79: the question for the
@@ -183,9 +196,16 @@ impl ServerAuth {
                     return Err(PeerFault::TooMany("answers").into());
                 }
                 let answers = info.responses.iter().map(|r| Secret::from(*r)).collect();
-                self.state = State::AwaitAnswer { id, open: Open::Interactive };
+                self.state = State::AwaitAnswer {
+                    id,
+                    open: Open::Interactive,
+                };
                 let user = self.user.clone().unwrap_or_default();
-                Ok(AuthAttempt { id, user, method: Method::Responses(answers) })
+                Ok(AuthAttempt {
+                    id,
+                    user,
+                    method: Method::Responses(answers),
+                })
             }
             _ => Err(self.unexpected(payload)),
         }
@@ -213,11 +233,19 @@ impl ServerAuth {
         }
         let (open, method) = method(&request.method, host_key)?;
         self.state = State::AwaitAnswer { id, open };
-        Ok(AuthAttempt { id, user: request.user.to_owned(), method })
+        Ok(AuthAttempt {
+            id,
+            user: request.user.to_owned(),
+            method,
+        })
     }
 
     /// The application decided.
-    pub(crate) fn answer(&mut self, id: QuestionId, answer: AuthAnswer) -> Result<Answered, Misuse> {
+    pub(crate) fn answer(
+        &mut self,
+        id: QuestionId,
+        answer: AuthAnswer,
+    ) -> Result<Answered, Misuse> {
         let open = match &self.state {
             State::AwaitAnswer { id: asked, open } if *asked == id => open.clone(),
             _ => return Err(Misuse::NoSuchQuestion),
@@ -232,18 +260,26 @@ impl ServerAuth {
             }
             (AuthAnswer::Failure { methods, partial }, _) => {
                 let methods = methods.join(",");
-                Failure { methods: NameList::new(&methods), partial }.to_vec()
+                Failure {
+                    methods: NameList::new(&methods),
+                    partial,
+                }
+                .to_vec()
             }
-            (AuthAnswer::PkOk, Open::Query { algorithm, key }) => {
-                PkOk { algorithm: &algorithm, key: &key }.to_vec()
+            (AuthAnswer::PkOk, Open::Query { algorithm, key }) => PkOk {
+                algorithm: &algorithm,
+                key: &key,
             }
+            .to_vec(),
             (AuthAnswer::Prompts(info), Open::Interactive) => {
                 next = State::ExpectResponse;
                 wire_info(&info)
             }
-            (AuthAnswer::ChangePassword { prompt }, Open::Password) => {
-                PasswdChangeReq { prompt: prompt.as_str().into(), language: "" }.to_vec()
+            (AuthAnswer::ChangePassword { prompt }, Open::Password) => PasswdChangeReq {
+                prompt: prompt.as_str().into(),
+                language: "",
             }
+            .to_vec(),
             _ => return Err(Misuse::WrongPhase),
         };
         self.state = next;
@@ -258,7 +294,12 @@ impl ServerAuth {
             State::AwaitAnswer { .. } => ("during authentication", "nothing until we answer"),
         };
         let got = payload.first().copied().unwrap_or(0);
-        PeerFault::Unexpected { state, expected, got }.into()
+        PeerFault::Unexpected {
+            state,
+            expected,
+            got,
+        }
+        .into()
     }
 }
 
@@ -270,7 +311,10 @@ fn wire_info(info: &InfoRequest) -> Vec<u8> {
         prompts: info
             .prompts
             .iter()
-            .map(|p| WirePrompt { text: p.text.as_str().into(), echo: p.echo })
+            .map(|p| WirePrompt {
+                text: p.text.as_str().into(),
+                echo: p.echo,
+            })
             .collect(),
     }
     .to_vec()
@@ -278,25 +322,36 @@ fn wire_info(info: &InfoRequest) -> Vec<u8> {
 
 /// The owned form of a request's method, and what may answer it.
 fn method(body: &MethodBody<'_>, our_host_key: &[u8]) -> Result<(Open, Method), Error> {
-    let publickey = |algorithm: &str, key: &[u8], host_key: Option<&[u8]>, signature: Option<&[u8]>| {
-        let open = match signature {
-            None => Open::Query { algorithm: algorithm.to_owned(), key: key.to_vec() },
-            Some(_) => Open::Other,
+    let publickey =
+        |algorithm: &str, key: &[u8], host_key: Option<&[u8]>, signature: Option<&[u8]>| {
+            let open = match signature {
+                None => Open::Query {
+                    algorithm: algorithm.to_owned(),
+                    key: key.to_vec(),
+                },
+                Some(_) => Open::Other,
+            };
+            let method = Method::PublicKey {
+                algorithm: algorithm.to_owned(),
+                key: key.to_vec(),
+                host_key: host_key.map(<[u8]>::to_vec),
+                signature: signature.map(<[u8]>::to_vec),
+            };
+            (open, method)
         };
-        let method = Method::PublicKey {
-            algorithm: algorithm.to_owned(),
-            key: key.to_vec(),
-            host_key: host_key.map(<[u8]>::to_vec),
-            signature: signature.map(<[u8]>::to_vec),
-        };
-        (open, method)
-    };
     Ok(match body {
         MethodBody::None => (Open::Other, Method::None),
-        MethodBody::PublicKey { algorithm, key, signature } => {
-            publickey(algorithm, key, None, *signature)
-        }
-        MethodBody::PublicKeyHostBound { algorithm, key, host_key, signature } => {
+        MethodBody::PublicKey {
+            algorithm,
+            key,
+            signature,
+        } => publickey(algorithm, key, None, *signature),
+        MethodBody::PublicKeyHostBound {
+            algorithm,
+            key,
+            host_key,
+            signature,
+        } => {
             if *host_key != our_host_key {
                 return Err(PeerFault::WrongHostKeyBinding.into());
             }
@@ -304,13 +359,22 @@ fn method(body: &MethodBody<'_>, our_host_key: &[u8]) -> Result<(Open, Method), 
         }
         MethodBody::Password { password, new } => (
             Open::Password,
-            Method::Password { password: Secret::from(*password), new: new.map(Secret::from) },
+            Method::Password {
+                password: Secret::from(*password),
+                new: new.map(Secret::from),
+            },
         ),
         MethodBody::KeyboardInteractive { submethods, .. } => {
             let devices = (*submethods).to_owned();
             (Open::Interactive, Method::KeyboardInteractive { devices })
         }
-        MethodBody::HostBased { algorithm, key, host, local_user, signature } => (
+        MethodBody::HostBased {
+            algorithm,
+            key,
+            host,
+            local_user,
+            signature,
+        } => (
             Open::Other,
             Method::HostBased {
                 algorithm: (*algorithm).to_owned(),

@@ -19,9 +19,10 @@ impl<S: Side> Connection<S> {
     /// The channels; `None` before login and after the end.
     pub fn channels(&mut self) -> Option<Channels<'_>> {
         match &mut self.phase {
-            Phase::Open(mux) if self.dead.is_none() => {
-                Some(Channels { mux, out: &mut self.output })
-            }
+            Phase::Open(mux) if self.dead.is_none() => Some(Channels {
+                mux,
+                out: &mut self.output,
+            }),
             _ => None,
         }
     }
@@ -29,7 +30,10 @@ impl<S: Side> Connection<S> {
     /// What can still be read, even after the end.
     pub fn leftovers(&mut self) -> Option<Channels<'_>> {
         match &mut self.phase {
-            Phase::Open(mux) => Some(Channels { mux, out: &mut self.output }),
+            Phase::Open(mux) => Some(Channels {
+                mux,
+                out: &mut self.output,
+            }),
             Phase::Login => None,
         }
     }
@@ -70,7 +74,12 @@ impl Channels<'_> {
     }
 
     /// Answers a request of the peer, in any order.
-    pub fn answer(&mut self, id: ChannelId, request: RequestId, ok: bool) -> Result<(), ChannelError> {
+    pub fn answer(
+        &mut self,
+        id: ChannelId,
+        request: RequestId,
+        ok: bool,
+    ) -> Result<(), ChannelError> {
         self.mux.answer(self.out, id, request, ok)
     }
 
@@ -86,7 +95,12 @@ impl Channels<'_> {
     }
 
     /// Sends the first `len` bytes of the last [`Self::space`].
-    pub fn commit(&mut self, id: ChannelId, stream: Stream, len: usize) -> Result<(), ChannelError> {
+    pub fn commit(
+        &mut self,
+        id: ChannelId,
+        stream: Stream,
+        len: usize,
+    ) -> Result<(), ChannelError> {
         self.mux.commit(self.out, id, stream, len)
     }
 
@@ -136,7 +150,11 @@ impl Channels<'_> {
     }
 
     /// Answers a global request of the peer, in any order.
-    pub fn answer_global(&mut self, id: GlobalId, answer: GlobalAnswer) -> Result<(), ChannelError> {
+    pub fn answer_global(
+        &mut self,
+        id: GlobalId,
+        answer: GlobalAnswer,
+    ) -> Result<(), ChannelError> {
         self.mux.answer_global(self.out, id, answer)
     }
 }

@@ -71,7 +71,11 @@ impl Side for Client {
 impl Connection<Client> {
     /// Starts: our identification and KEXINIT wait to be written.
     pub fn client(config: ClientConfig, rng: Box<dyn Rng>, now: Instant) -> Self {
-        let side = Client { auth: None, accepted: None, asked: None };
+        let side = Client {
+            auth: None,
+            accepted: None,
+            asked: None,
+        };
         let mut connection = Self::start(side, config.common, rng, now);
         // RFC 4253 section 7 lets us begin at once; the server's lines need
         // not be waited for.
@@ -118,7 +122,13 @@ impl Connection<Client> {
         bound: bool,
     ) -> Option<Vec<u8>> {
         let host_key = if bound { Some(self.host_key()?) } else { None };
-        Some(publickey_signed_data(self.session_id()?, user, algorithm, key, host_key))
+        Some(publickey_signed_data(
+            self.session_id()?,
+            user,
+            algorithm,
+            key,
+            host_key,
+        ))
     }
 
     /// Makes an attempt to log in. One at a time: the next when this one was
@@ -183,7 +193,8 @@ impl Connection<Client> {
                     host_key: unconfirmed.host_key.clone(),
                     algorithm: algorithm.unwrap_or_default(),
                 };
-                self.events.push_back(Event::Side(ClientEvent::VerifyHostKey(question)));
+                self.events
+                    .push_back(Event::Side(ClientEvent::VerifyHostKey(question)));
                 self.kex = Step::Side(KexClient::AwaitVerdict(unconfirmed));
             }
         }
@@ -193,7 +204,10 @@ impl Connection<Client> {
     /// The first keys are in force: what we can do, and the wish to log in.
     fn after_first_kex(&mut self) {
         if self.peer_ext_info {
-            let extensions = vec![Extension { name: names::ext::EXT_INFO_IN_AUTH, value: b"0" }];
+            let extensions = vec![Extension {
+                name: names::ext::EXT_INFO_IN_AUTH,
+                value: b"0",
+            }];
             self.output.transport(&ExtInfo { extensions }.to_vec());
         }
         let (request, auth) = ClientAuth::start();
@@ -236,8 +250,9 @@ impl Connection<Client> {
             }
             self.phase = Phase::Open(Box::new(mux));
             self.alive.heard = self.now;
-            self.start_delayed_compression();
+            self.logged_in();
         }
-        self.events.push_back(Event::Side(ClientEvent::Auth(outcome.event)));
+        self.events
+            .push_back(Event::Side(ClientEvent::Auth(outcome.event)));
     }
 }

@@ -109,7 +109,10 @@ impl<S: Side> Connection<S> {
         match message {
             TransportMsg::Disconnect(goodbye) => {
                 let description = goodbye.description.to_lossy().into_owned();
-                Err(Error::Disconnected { reason: goodbye.reason.0, description })
+                Err(Error::Disconnected {
+                    reason: goodbye.reason.0,
+                    description,
+                })
             }
             TransportMsg::Ignore(_) | TransportMsg::Unimplemented(_) | TransportMsg::Pong(_) => {
                 self.idle_message()
@@ -134,7 +137,9 @@ impl<S: Side> Connection<S> {
                     return Err(self.out_of_place(payload));
                 }
                 let list = info.extensions.iter();
-                let list = list.map(|e| (e.name.to_owned(), e.value.to_vec())).collect();
+                let list = list
+                    .map(|e| (e.name.to_owned(), e.value.to_vec()))
+                    .collect();
                 self.events.push_back(Event::ExtInfo(list));
                 Ok(())
             }
@@ -186,6 +191,11 @@ impl<S: Side> Connection<S> {
             (_, Phase::Open(_)) => ("after login", "a message of the connection protocol"),
         };
         let got = payload.first().copied().unwrap_or(0);
-        PeerFault::Unexpected { state, expected, got }.into()
+        PeerFault::Unexpected {
+            state,
+            expected,
+            got,
+        }
+        .into()
     }
 }

@@ -18,9 +18,17 @@ impl<S: Side> Connection<S> {
             return;
         }
         let first = self.session_id.is_none();
-        let markers = if S::CLIENT { &CLIENT_MARKERS } else { &SERVER_MARKERS };
-        let ours =
-            our_kexinit(&self.config.preferences, markers, first, &mut *self.output.rng);
+        let markers = if S::CLIENT {
+            &CLIENT_MARKERS
+        } else {
+            &SERVER_MARKERS
+        };
+        let ours = our_kexinit(
+            &self.config.preferences,
+            markers,
+            first,
+            &mut *self.output.rng,
+        );
         self.output.transport(&ours);
         self.events.push_back(Event::Trace(Trace::KexInitSent));
         self.output.block();
@@ -56,9 +64,17 @@ impl<S: Side> Connection<S> {
         if !self.is_open() && self.kex_count >= limits::KEX_BEFORE_LOGIN {
             return Err(PeerFault::TooMany("key exchanges before login").into());
         }
-        let (client, server) = if S::CLIENT { (&*ours, payload) } else { (payload, &*ours) };
-        let malformed =
-            |error| Error::from(PeerFault::Malformed { message: KexInit::NAME, error });
+        let (client, server) = if S::CLIENT {
+            (&*ours, payload)
+        } else {
+            (payload, &*ours)
+        };
+        let malformed = |error| {
+            Error::from(PeerFault::Malformed {
+                message: KexInit::NAME,
+                error,
+            })
+        };
         let client_init: KexInit<'_> = Reader::all(client).map_err(malformed)?;
         let server_init: KexInit<'_> = Reader::all(server).map_err(malformed)?;
         let agreed = agree(&client_init, &server_init, S::CLIENT)?;
@@ -76,8 +92,11 @@ impl<S: Side> Connection<S> {
         self.events.push_back(Event::KexStarted { first });
         let (ours_ident, peer_ident) = (self.ours.clone(), self.peer.clone());
         let peer_ident = peer_ident.ok_or(Error::Crypto("key exchange without identification"))?;
-        let (client_ident, server_ident) =
-            if S::CLIENT { (ours_ident, peer_ident) } else { (peer_ident, ours_ident) };
+        let (client_ident, server_ident) = if S::CLIENT {
+            (ours_ident, peer_ident)
+        } else {
+            (peer_ident, ours_ident)
+        };
         let opening = Opening {
             client_ident,
             server_ident,
@@ -104,11 +123,20 @@ impl<S: Side> Connection<S> {
         let id = self.session_id.get_or_insert_with(|| finished.hash.clone());
         let (outgoing, incoming) = derive(&finished, id, S::CLIENT);
         let agreed = &finished.opening.agreed;
-        self.bounds = (agreed.c2s.cipher.rekey_bytes_default(), agreed.s2c.cipher.rekey_bytes_default());
+        self.bounds = (
+            agreed.c2s.cipher.rekey_bytes_default(),
+            agreed.s2c.cipher.rekey_bytes_default(),
+        );
         self.output.transport(&NewKeys {}.to_vec());
         self.events.push_back(Event::Trace(Trace::NewKeysSent));
         let sealer = &mut self.output.sealer;
-        sealer.rekey(outgoing.key, outgoing.framing, outgoing.block, self.strict, self.now);
+        sealer.rekey(
+            outgoing.key,
+            outgoing.framing,
+            outgoing.block,
+            self.strict,
+            self.now,
+        );
         let open = matches!(self.phase, Phase::Open(_));
         sealer.compress(compressed(outgoing.compression, open));
         self.kex = Step::ExpectNewKeys(Box::new(incoming));
@@ -117,6 +145,17 @@ impl<S: Side> Connection<S> {
             (S::hooks().secured)(self);
         }
         self.output.unblock();
+        self.limit_key();
+    }
+
+    /// Holds the sender to what its key may be used for. Before login keys are
+    /// not renewed, so there is no limit either.
+    pub(super) fn limit_key(&mut self) {
+        let (c2s, s2c) = self.bounds;
+        let bound = if S::CLIENT { c2s } else { s2c };
+        if self.is_open() {
+            self.output.limit_key(self.config.rekey.within(bound));
+        }
     }
 
     pub(super) fn new_keys(&mut self) -> Result<(), Error> {
@@ -129,10 +168,13 @@ impl<S: Side> Connection<S> {
         };
         self.events.push_back(Event::Trace(Trace::NewKeysReceived));
         let (key, framing, block) = (incoming.key, incoming.framing, incoming.block);
-        self.opener.rekey(key, framing, block, self.strict, self.now);
+        self.opener
+            .rekey(key, framing, block, self.strict, self.now);
         let open = matches!(self.phase, Phase::Open(_));
         self.opener.inflate(compressed(incoming.compression, open));
-        self.events.push_back(Event::KexDone { first: self.kex_count == 0 });
+        self.events.push_back(Event::KexDone {
+            first: self.kex_count == 0,
+        });
         self.kex_count = self.kex_count.saturating_add(1);
         if !S::CLIENT {
             self.rtt.stop(self.now);
@@ -140,9 +182,12 @@ impl<S: Side> Connection<S> {
         Ok(())
     }
 
-    /// `zlib@openssh.com` starts with the login (in `delayed`, RFC 8308 calls it).
-    pub(super) fn start_delayed_compression(&mut self) {
-        let Some(negotiated) = &self.negotiated else { return };
+    /// What changes with the login: `zlib@openssh.com` starts, and keys wear out.
+    pub(super) fn logged_in(&mut self) {
+        self.limit_key();
+        let Some(negotiated) = &self.negotiated else {
+            return;
+        };
         let (out, inc) = if S::CLIENT {
             (negotiated.c2s.compression, negotiated.s2c.compression)
         } else {

@@ -36,10 +36,10 @@ use crate::kex::{Negotiated, Preferences, Step};
 use crate::limits;
 use crate::mux::{GlobalId, GlobalRequest, Mux, MuxConfig};
 use crate::output::Output;
+use crate::transport::RekeyLimit;
 use crate::transport::ident::{Ident, IdentReader};
 use crate::transport::open::Opener;
 use crate::transport::seal::{SealBatch, SealedBatch, Sealer};
-use crate::transport::RekeyLimit;
 
 /// How to notice that the peer is gone (OpenSSH's `ServerAliveInterval` and
 /// `ClientAliveInterval`).
@@ -185,7 +185,12 @@ impl<S: Side> Connection<S> {
             questions: 0,
             dead: None,
             rtt: Rtt::default(),
-            alive: Alive { heard: now, asked: 0, next: None, ids: VecDeque::new() },
+            alive: Alive {
+                heard: now,
+                asked: 0,
+                next: None,
+                ids: VecDeque::new(),
+            },
         }
     }
 
@@ -292,7 +297,9 @@ impl<S: Side> Connection<S> {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            let Phase::Open(mux) = &mut self.phase else { return None };
+            let Phase::Open(mux) = &mut self.phase else {
+                return None;
+            };
             let event = mux.poll_event(&self.output)?;
             if !self.alive.swallows(&event) {
                 return Some(Event::Channel(event));
@@ -342,7 +349,10 @@ impl<S: Side> Connection<S> {
 
     fn alive_deadline(&self) -> Option<Instant> {
         let keep = self.config.keep_alive?;
-        let since = self.alive.next.map_or(self.alive.heard, |at| at.max(self.alive.heard));
+        let since = self
+            .alive
+            .next
+            .map_or(self.alive.heard, |at| at.max(self.alive.heard));
         since.checked_add(keep.interval)
     }
 
@@ -358,7 +368,9 @@ impl<S: Side> Connection<S> {
             self.fail(Error::Silent);
             return;
         }
-        let Phase::Open(mux) = &mut self.phase else { return };
+        let Phase::Open(mux) = &mut self.phase else {
+            return;
+        };
         self.alive.asked += 1;
         self.alive.next = Some(self.now);
         let asked = mux.global_request(&mut self.output, &GlobalRequest::Keepalive, true);
@@ -382,7 +394,11 @@ impl<S: Side> Connection<S> {
                 self.output.sealer.plain(line.as_bytes());
             }
         } else if let Some(reason) = error.disconnect_reason() {
-            let goodbye = Disconnect { reason, description: description.into(), language: "" };
+            let goodbye = Disconnect {
+                reason,
+                description: description.into(),
+                language: "",
+            };
             self.output.transport(&goodbye.to_vec());
         }
         self.dead = Some(error);

@@ -14,8 +14,8 @@ use crate::auth::AuthAnswer;
 use crate::auth::server::ServerAuth;
 use crate::error::{Error, Misuse};
 use crate::event::{Event, QuestionId, ServerEvent, SignQuestion};
+use crate::kex::negotiate::default_algorithms;
 use crate::kex::server::{Next, Server as KexServer};
-use crate::kex::negotiate::plain_algorithms;
 use crate::kex::{self, Opening, Preferences, Step};
 use crate::mux::{Mux, MuxConfig, Role};
 use crate::transport::RekeyLimit;
@@ -37,8 +37,10 @@ impl ServerConfig {
     /// OpenSSH 10's defaults, under the name of `software`.
     pub fn new(software: &str, host_keys: Vec<(String, Vec<u8>)>) -> Self {
         let mut preferences = Preferences::server();
-        preferences.host_key.retain(|name| host_keys.iter().any(|(alg, _)| alg == name));
-        let user_algorithms = plain_algorithms();
+        preferences
+            .host_key
+            .retain(|name| host_keys.iter().any(|(alg, _)| alg == name));
+        let user_algorithms = default_algorithms();
         Self {
             common: CommonConfig {
                 software: software.to_owned(),
@@ -142,7 +144,9 @@ impl Connection<Server> {
         match core::mem::replace(&mut self.kex, Step::Idle) {
             Step::Side(KexServer::AwaitGroup { opening, sizes }) => {
                 let Some((prime, generator)) = group else {
-                    self.fail(Error::Crypto("finding a Diffie-Hellman group of the size asked for"));
+                    self.fail(Error::Crypto(
+                        "finding a Diffie-Hellman group of the size asked for",
+                    ));
                     return Ok(());
                 };
                 let (message, next) = KexServer::group(opening, sizes, prime, generator);
@@ -172,7 +176,7 @@ impl Connection<Server> {
             }
             self.phase = Phase::Open(Box::new(mux));
             self.alive.heard = self.now;
-            self.start_delayed_compression();
+            self.logged_in();
         }
         self.process();
         Ok(())
@@ -183,7 +187,10 @@ impl Connection<Server> {
         if self.is_open() {
             return Err(Misuse::WrongPhase);
         }
-        let banner = Banner { message: text.into(), language: "" };
+        let banner = Banner {
+            message: text.into(),
+            language: "",
+        };
         self.output.message(&banner.to_vec());
         Ok(())
     }
@@ -281,7 +288,8 @@ impl Connection<Server> {
         self.rtt.stop(self.now);
         let id = self.question();
         let attempt = self.side.auth.handle(payload, &self.side.host_key, id)?;
-        self.events.push_back(Event::Side(ServerEvent::Auth(attempt)));
+        self.events
+            .push_back(Event::Side(ServerEvent::Auth(attempt)));
         Ok(())
     }
 }

@@ -5,12 +5,10 @@
 //!       \________________/
 //! ```
 
-use carrick_crypto::kex::{ClientShare, KeyAgreement as _, KexShape, dh_group};
+use carrick_crypto::kex::{ClientShare, KexShape, KeyAgreement as _, dh_group};
 use carrick_crypto::rng::Rng;
 use carrick_keys::PublicKey;
-use carrick_wire::msg::kex::{
-    DhInit, DhMsg, EcdhInit, EcdhMsg, GexInit, GexMsg, GexRequest,
-};
+use carrick_wire::msg::kex::{DhInit, DhMsg, EcdhInit, EcdhMsg, GexInit, GexMsg, GexRequest};
 use carrick_wire::{Encode, Mpint};
 use zeroize::Zeroizing;
 
@@ -26,9 +24,16 @@ const GROUP_MAX: u32 = 8192;
 /// Where the client stands.
 pub enum Client {
     /// We asked for a group.
-    ExpectGroup { opening: Box<Opening>, sizes: GroupSizes },
+    ExpectGroup {
+        opening: Box<Opening>,
+        sizes: GroupSizes,
+    },
     /// Our public value is out.
-    ExpectReply { opening: Box<Opening>, share: Box<dyn ClientShare>, group: Option<Group> },
+    ExpectReply {
+        opening: Box<Opening>,
+        share: Box<dyn ClientShare>,
+        group: Option<Group>,
+    },
     /// The signature is good; whether the key is the right one, the
     /// application says.
     AwaitVerdict(Box<Unconfirmed>),
@@ -70,16 +75,34 @@ pub(crate) fn begin(opening: Box<Opening>, rng: &mut dyn Rng) -> Result<(Vec<u8>
             preferred: preferred_group(&opening),
             max: Some(GROUP_MAX),
         };
-        let request =
-            GexRequest { min: GROUP_MIN, n: sizes.preferred, max: GROUP_MAX };
+        let request = GexRequest {
+            min: GROUP_MIN,
+            n: sizes.preferred,
+            max: GROUP_MAX,
+        };
         return Ok((request.to_vec(), Client::ExpectGroup { opening, sizes }));
     };
-    let share = agreement.client(rng).map_err(|_| Error::Crypto("making a key exchange value"))?;
+    let share = agreement
+        .client(rng)
+        .map_err(|_| Error::Crypto("making a key exchange value"))?;
     let message = match method.shape {
-        KexShape::Ecdh => EcdhInit { client_public: share.public() }.to_vec(),
-        _ => DhInit { e: Mpint::from_magnitude(share.public()) }.to_vec(),
+        KexShape::Ecdh => EcdhInit {
+            client_public: share.public(),
+        }
+        .to_vec(),
+        _ => DhInit {
+            e: Mpint::from_magnitude(share.public()),
+        }
+        .to_vec(),
     };
-    Ok((message, Client::ExpectReply { opening, share, group: None }))
+    Ok((
+        message,
+        Client::ExpectReply {
+            opening,
+            share,
+            group: None,
+        },
+    ))
 }
 
 /// A group as strong as the strongest key to derive (the estimates of
@@ -90,9 +113,18 @@ fn preferred_group(opening: &Opening) -> u32 {
         .iter()
         .flat_map(|suite| {
             let cipher = suite.cipher;
-            let strength = if cipher.name.starts_with("3des") { 14 } else { cipher.key_len };
+            let strength = if cipher.name.starts_with("3des") {
+                14
+            } else {
+                cipher.key_len
+            };
             // The key of chacha20-poly1305@openssh.com is two keys of 256 bits.
-            [strength.min(32), cipher.block_len, cipher.iv_len, suite.mac.map_or(0, |m| m.key_len)]
+            [
+                strength.min(32),
+                cipher.block_len,
+                cipher.iv_len,
+                suite.mac.map_or(0, |m| m.key_len),
+            ]
         })
         .max()
         .unwrap_or(32);
@@ -118,7 +150,11 @@ impl Client {
     pub(crate) fn trace(&self) -> Option<Trace> {
         match self {
             Self::ExpectGroup { sizes, .. } => Some(Trace::GroupRequestSent(*sizes)),
-            Self::ExpectReply { share, group: Some(group), .. } => Some(Trace::PublicValue {
+            Self::ExpectReply {
+                share,
+                group: Some(group),
+                ..
+            } => Some(Trace::PublicValue {
                 set: share.public().iter().map(|byte| byte.count_ones()).sum(),
                 of: bits(&group.prime),
             }),
@@ -153,9 +189,13 @@ impl Client {
                 }
                 _ => Err(unexpected()),
             },
-            Self::ExpectReply { opening, share, group } => {
-                let reply = Reply::decode(payload, opening.agreed.kex.shape)?
-                    .ok_or_else(unexpected)?;
+            Self::ExpectReply {
+                opening,
+                share,
+                group,
+            } => {
+                let reply =
+                    Reply::decode(payload, opening.agreed.kex.shape)?.ok_or_else(unexpected)?;
                 Ok((None, check_reply(opening, share, group, &reply)?))
             }
             Self::AwaitVerdict(_) => Err(unexpected()),
@@ -164,7 +204,13 @@ impl Client {
 }
 
 fn decode<T>(result: Result<T, carrick_wire::DecodeError>) -> Result<T, Error> {
-    result.map_err(|error| PeerFault::Malformed { message: "key exchange message", error }.into())
+    result.map_err(|error| {
+        PeerFault::Malformed {
+            message: "key exchange message",
+            error,
+        }
+        .into()
+    })
 }
 
 /// Our public value in the group that the server chose.
@@ -176,19 +222,35 @@ fn group_reply(
     let bits = bits(&group.prime);
     let range = group.sizes.min.unwrap_or(GROUP_MIN)..=group.sizes.max.unwrap_or(GROUP_MAX);
     if !range.contains(&bits) {
-        let text = format!("group of {bits} bits, asked for {} to {}", range.start(), range.end());
+        let text = format!(
+            "group of {bits} bits, asked for {} to {}",
+            range.start(),
+            range.end()
+        );
         return Err(PeerFault::Kex(text).into());
     }
     let share = dh_group(&group.prime, &group.generator)
         .and_then(|agreement| agreement.client(rng))
         .map_err(|error| PeerFault::Kex(error.to_string()))?;
-    let message = GexInit { e: Mpint::from_magnitude(share.public()) }.to_vec();
-    Ok((Some(message), Client::ExpectReply { opening, share, group: Some(group) }))
+    let message = GexInit {
+        e: Mpint::from_magnitude(share.public()),
+    }
+    .to_vec();
+    Ok((
+        Some(message),
+        Client::ExpectReply {
+            opening,
+            share,
+            group: Some(group),
+        },
+    ))
 }
 
 fn bits(magnitude: &[u8]) -> u32 {
     let zeros = magnitude.first().map_or(0, |b| b.leading_zeros());
-    u32::try_from(magnitude.len() * 8).unwrap_or(u32::MAX).saturating_sub(zeros)
+    u32::try_from(magnitude.len() * 8)
+        .unwrap_or(u32::MAX)
+        .saturating_sub(zeros)
 }
 
 /// The three families' replies carry the same three fields.
@@ -214,7 +276,11 @@ impl<'a> Reply<'a> {
                 _ => return Ok(None),
             },
         };
-        Ok(Some(Self { host_key, server_public, signature }))
+        Ok(Some(Self {
+            host_key,
+            server_public,
+            signature,
+        }))
     }
 }
 
@@ -235,15 +301,37 @@ fn check_reply(
     let publics = match (kex.shape, group) {
         (KexShape::Ecdh, _) => KexPublics::Ecdh { client, server },
         (_, None) => KexPublics::Dh { client, server },
-        (_, Some(Group { sizes, prime, generator })) => {
-            KexPublics::Group { sizes, prime, generator, client, server }
-        }
+        (
+            _,
+            Some(Group {
+                sizes,
+                prime,
+                generator,
+            }),
+        ) => KexPublics::Group {
+            sizes,
+            prime,
+            generator,
+            client,
+            server,
+        },
     };
-    let hash = opening.transcript(reply.host_key, publics, shared.clone()).hash(kex.hash);
+    let hash = opening
+        .transcript(reply.host_key, publics, shared.clone())
+        .hash(kex.hash);
     let key = PublicKey::from_blob(reply.host_key)
         .map_err(|error| PeerFault::Kex(format!("host key: {error}")))?;
-    key.verify(&hash, reply.signature, Some(&[opening.agreed.names.host_key.as_str()]))
-        .map_err(|error| PeerFault::Kex(format!("host key signature: {error}")))?;
+    key.verify(
+        &hash,
+        reply.signature,
+        Some(&[opening.agreed.names.host_key.as_str()]),
+    )
+    .map_err(|error| PeerFault::Kex(format!("host key signature: {error}")))?;
     let host_key = reply.host_key.to_vec();
-    Ok(Client::AwaitVerdict(Box::new(Unconfirmed { opening, shared, hash, host_key })))
+    Ok(Client::AwaitVerdict(Box::new(Unconfirmed {
+        opening,
+        shared,
+        hash,
+        host_key,
+    })))
 }

@@ -88,7 +88,13 @@ impl KexTranscript {
                 mpint(&mut w, client);
                 mpint(&mut w, server);
             }
-            KexPublics::Group { sizes, prime, generator, client, server } => {
+            KexPublics::Group {
+                sizes,
+                prime,
+                generator,
+                client,
+                server,
+            } => {
                 if let Some(min) = sizes.min {
                     w.u32(min);
                 }
@@ -126,7 +132,13 @@ impl Encode for KexTranscript {
                 w.string(client);
                 w.string(server);
             }
-            KexPublics::Group { sizes, prime, generator, client, server } => {
+            KexPublics::Group {
+                sizes,
+                prime,
+                generator,
+                client,
+                server,
+            } => {
                 w.u8(2);
                 w.bool(sizes.min.is_some() && sizes.max.is_some());
                 w.u32(sizes.min.unwrap_or(0));
@@ -150,7 +162,15 @@ impl<'a> Decode<'a> for KexTranscript {
         let host_key = bytes("host key")?;
         let shared = Zeroizing::new(bytes("shared secret")?);
         let publics = KexPublics::decode(r)?;
-        Ok(Self { client_ident, server_ident, client_kexinit, server_kexinit, host_key, publics, shared })
+        Ok(Self {
+            client_ident,
+            server_ident,
+            client_kexinit,
+            server_kexinit,
+            host_key,
+            publics,
+            shared,
+        })
     }
 }
 
@@ -160,7 +180,11 @@ impl<'a> Decode<'a> for KexPublics {
         if family == 2 {
             let both = r.bool("group bounds")?;
             let (min, preferred, max) = (r.u32("min")?, r.u32("preferred")?, r.u32("max")?);
-            let sizes = GroupSizes { min: both.then_some(min), preferred, max: both.then_some(max) };
+            let sizes = GroupSizes {
+                min: both.then_some(min),
+                preferred,
+                max: both.then_some(max),
+            };
             let mut bytes = |field| r.string(field).map(<[u8]>::to_vec);
             return Ok(Self::Group {
                 sizes,
@@ -175,7 +199,9 @@ impl<'a> Decode<'a> for KexPublics {
         match family {
             0 => Ok(Self::Ecdh { client, server }),
             1 => Ok(Self::Dh { client, server }),
-            _ => Err(DecodeError::Invalid { field: "kex family" }),
+            _ => Err(DecodeError::Invalid {
+                field: "kex family",
+            }),
         }
     }
 }
@@ -200,10 +226,20 @@ mod tests {
     fn a_transcript_survives_the_trip_between_processes() {
         let (client, server) = (vec![4; 32], vec![0x80; 32]);
         let families = [
-            KexPublics::Ecdh { client: client.clone(), server: server.clone() },
-            KexPublics::Dh { client: client.clone(), server: server.clone() },
+            KexPublics::Ecdh {
+                client: client.clone(),
+                server: server.clone(),
+            },
+            KexPublics::Dh {
+                client: client.clone(),
+                server: server.clone(),
+            },
             KexPublics::Group {
-                sizes: GroupSizes { min: Some(2048), preferred: 3072, max: Some(8192) },
+                sizes: GroupSizes {
+                    min: Some(2048),
+                    preferred: 3072,
+                    max: Some(8192),
+                },
                 prime: vec![0xff; 256],
                 generator: vec![2],
                 client,

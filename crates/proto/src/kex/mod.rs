@@ -104,7 +104,14 @@ pub(crate) fn derive(
     let agreed = &finished.opening.agreed;
     let hash = agreed.kex.hash;
     let key = |letter: u8, len: usize| {
-        kdf::derive(hash, &finished.shared, &finished.hash, letter, session_id, len)
+        kdf::derive(
+            hash,
+            &finished.shared,
+            &finished.hash,
+            letter,
+            session_id,
+            len,
+        )
     };
     let material = |suite: &Suite, letters: [u8; 3]| {
         let [iv, cipher, mac] = letters;

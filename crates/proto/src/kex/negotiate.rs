@@ -31,13 +31,11 @@ fn owned(list: &[&str]) -> Vec<String> {
     list.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// The default signature algorithms of keys. Those of certificates are left out
-/// until certificates are verified (README, status): a host that has one proves
-/// itself with its plain key instead.
-pub(crate) fn plain_algorithms() -> Vec<String> {
-    let mut names = owned(&algorithm::defaults());
-    names.retain(|name| !name.ends_with("-cert-v01@openssh.com"));
-    names
+/// The default signature algorithms of keys that we can verify.
+pub(crate) fn default_algorithms() -> Vec<String> {
+    algorithm::offered(&algorithm::defaults())
+        .map(str::to_owned)
+        .collect()
 }
 
 impl Preferences {
@@ -45,7 +43,7 @@ impl Preferences {
     pub fn client() -> Self {
         Self {
             kex: owned(select::KEX_CLIENT),
-            host_key: plain_algorithms(),
+            host_key: default_algorithms(),
             ciphers: owned(select::CIPHERS_DEFAULT),
             macs: owned(select::MACS_DEFAULT),
             compression: owned(select::COMPRESSION_DEFAULT),
@@ -54,7 +52,10 @@ impl Preferences {
 
     /// OpenSSH 10's for a server.
     pub fn server() -> Self {
-        Self { kex: owned(select::KEX_SERVER), ..Self::client() }
+        Self {
+            kex: owned(select::KEX_SERVER),
+            ..Self::client()
+        }
     }
 }
 
@@ -121,11 +122,15 @@ pub(crate) struct Markers {
 }
 
 /// What a client puts into its list.
-pub(crate) const CLIENT_MARKERS: Markers =
-    Markers { ext_info: names::kex_marker::EXT_INFO_C, strict: names::kex_marker::STRICT_C };
+pub(crate) const CLIENT_MARKERS: Markers = Markers {
+    ext_info: names::kex_marker::EXT_INFO_C,
+    strict: names::kex_marker::STRICT_C,
+};
 /// What a server puts into its list.
-pub(crate) const SERVER_MARKERS: Markers =
-    Markers { ext_info: names::kex_marker::EXT_INFO_S, strict: names::kex_marker::STRICT_S };
+pub(crate) const SERVER_MARKERS: Markers = Markers {
+    ext_info: names::kex_marker::EXT_INFO_S,
+    strict: names::kex_marker::STRICT_S,
+};
 
 /// Our KEXINIT, as the payload that enters the exchange hash.
 pub(crate) fn our_kexinit(
@@ -143,8 +148,13 @@ pub(crate) fn our_kexinit(
             kex.push_str(marker);
         }
     }
-    let [host_key, ciphers, macs, compression] =
-        [&prefs.host_key, &prefs.ciphers, &prefs.macs, &prefs.compression].map(|l| l.join(","));
+    let [host_key, ciphers, macs, compression] = [
+        &prefs.host_key,
+        &prefs.ciphers,
+        &prefs.macs,
+        &prefs.compression,
+    ]
+    .map(|l| l.join(","));
     let list = |text| NameList::new(text);
     carrick_wire::Encode::to_vec(&KexInit {
         cookie,
@@ -170,14 +180,21 @@ fn choose<'a>(
     server: &NameList<'a>,
     we_are_client: bool,
 ) -> Result<&'a str, Error> {
-    client.iter().find(|name| server.contains(name)).ok_or_else(|| {
-        let (ours, theirs) = if we_are_client { (client, server) } else { (server, client) };
-        Error::NoCommon(NoCommon {
-            what,
-            ours: ours.as_str().to_owned(),
-            theirs: theirs.as_str().to_owned(),
+    client
+        .iter()
+        .find(|name| server.contains(name))
+        .ok_or_else(|| {
+            let (ours, theirs) = if we_are_client {
+                (client, server)
+            } else {
+                (server, client)
+            };
+            Error::NoCommon(NoCommon {
+                what,
+                ours: ours.as_str().to_owned(),
+                theirs: theirs.as_str().to_owned(),
+            })
         })
-    })
 }
 
 fn direction(
@@ -203,9 +220,19 @@ fn direction(
         }
         _ => (names::compression::NONE, Compression::None),
     };
-    let names =
-        Direction { cipher: chosen.name, mac: chosen_mac.map(|m| m.name), compression };
-    Ok((names, Suite { cipher: chosen, mac: chosen_mac, compression: when }))
+    let names = Direction {
+        cipher: chosen.name,
+        mac: chosen_mac.map(|m| m.name),
+        compression,
+    };
+    Ok((
+        names,
+        Suite {
+            cipher: chosen,
+            mac: chosen_mac,
+            compression: when,
+        },
+    ))
 }
 
 /// Negotiates between the two KEXINITs.
@@ -215,15 +242,34 @@ pub(crate) fn agree(
     we_are_client: bool,
 ) -> Result<Agreed, Error> {
     let theirs = if we_are_client { server } else { client };
-    for list in [&theirs.kex, &theirs.host_key, &theirs.cipher_c2s, &theirs.mac_c2s] {
+    for list in [
+        &theirs.kex,
+        &theirs.host_key,
+        &theirs.cipher_c2s,
+        &theirs.mac_c2s,
+    ] {
         if list.iter().nth(limits::NAMES).is_some() {
             return Err(PeerFault::TooMany("names in a KEXINIT").into());
         }
     }
-    let markers = if we_are_client { &SERVER_MARKERS } else { &CLIENT_MARKERS };
-    let name = choose("key exchange method", &client.kex, &server.kex, we_are_client)?;
+    let markers = if we_are_client {
+        &SERVER_MARKERS
+    } else {
+        &CLIENT_MARKERS
+    };
+    let name = choose(
+        "key exchange method",
+        &client.kex,
+        &server.kex,
+        we_are_client,
+    )?;
     let method = kex(name).ok_or(Error::Crypto("looking up the key exchange method"))?;
-    let host_key = choose("host key type", &client.host_key, &server.host_key, we_are_client)?;
+    let host_key = choose(
+        "host key type",
+        &client.host_key,
+        &server.host_key,
+        we_are_client,
+    )?;
     let (c2s_names, c2s) = direction(
         [&client.cipher_c2s, &client.mac_c2s, &client.compression_c2s],
         [&server.cipher_c2s, &server.mac_c2s, &server.compression_c2s],

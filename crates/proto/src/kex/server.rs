@@ -6,7 +6,7 @@
 //! ```
 
 use carrick_crypto::hash::HashAlg;
-use carrick_crypto::kex::{KeyAgreement as _, KexShape, SharedSecret, dh_group};
+use carrick_crypto::kex::{KexShape, KeyAgreement as _, SharedSecret, dh_group};
 use carrick_crypto::rng::Rng;
 use carrick_wire::msg::kex::{DhMsg, DhReply, EcdhMsg, EcdhReply, GexGroup, GexMsg, GexReply};
 use carrick_wire::{Encode, Mpint};
@@ -20,9 +20,15 @@ pub enum Server {
     /// The client says what group it wants.
     ExpectRequest { opening: Box<Opening> },
     /// The application chooses the group.
-    AwaitGroup { opening: Box<Opening>, sizes: GroupSizes },
+    AwaitGroup {
+        opening: Box<Opening>,
+        sizes: GroupSizes,
+    },
     /// The client's public value is due.
-    ExpectPublic { opening: Box<Opening>, group: Option<Group> },
+    ExpectPublic {
+        opening: Box<Opening>,
+        group: Option<Group>,
+    },
     /// The owner of the host key signs.
     AwaitSignature(Box<Unsigned>),
 }
@@ -52,12 +58,21 @@ pub(crate) enum Next {
 pub(crate) fn begin(opening: Box<Opening>) -> Server {
     match opening.agreed.kex.shape {
         KexShape::GroupExchange => Server::ExpectRequest { opening },
-        _ => Server::ExpectPublic { opening, group: None },
+        _ => Server::ExpectPublic {
+            opening,
+            group: None,
+        },
     }
 }
 
 fn decode<T>(result: Result<T, carrick_wire::DecodeError>) -> Result<T, Error> {
-    result.map_err(|error| PeerFault::Malformed { message: "key exchange message", error }.into())
+    result.map_err(|error| {
+        PeerFault::Malformed {
+            message: "key exchange message",
+            error,
+        }
+        .into()
+    })
 }
 
 impl Server {
@@ -93,11 +108,17 @@ impl Server {
                         if r.min > r.max || r.n < r.min || r.n > r.max {
                             return Err(PeerFault::Kex("contradictory group sizes".into()).into());
                         }
-                        GroupSizes { min: Some(r.min), preferred: r.n, max: Some(r.max) }
+                        GroupSizes {
+                            min: Some(r.min),
+                            preferred: r.n,
+                            max: Some(r.max),
+                        }
                     }
-                    GexMsg::RequestOld(r) => {
-                        GroupSizes { min: None, preferred: r.n, max: None }
-                    }
+                    GexMsg::RequestOld(r) => GroupSizes {
+                        min: None,
+                        preferred: r.n,
+                        max: None,
+                    },
                     _ => return Err(unexpected()),
                 };
                 Ok(Next::Group(Self::AwaitGroup { opening, sizes }, sizes))
@@ -136,7 +157,11 @@ impl Server {
             g: Mpint::from_magnitude(&generator),
         }
         .to_vec();
-        let group = Some(Group { sizes, prime, generator });
+        let group = Some(Group {
+            sizes,
+            prime,
+            generator,
+        });
         (message, Self::ExpectPublic { opening, group })
     }
 }
@@ -160,12 +185,26 @@ fn respond(
     let publics = match (kex.shape, group) {
         (KexShape::Ecdh, _) => KexPublics::Ecdh { client, server },
         (_, None) => KexPublics::Dh { client, server },
-        (_, Some(Group { sizes, prime, generator })) => {
-            KexPublics::Group { sizes, prime, generator, client, server }
-        }
+        (
+            _,
+            Some(Group {
+                sizes,
+                prime,
+                generator,
+            }),
+        ) => KexPublics::Group {
+            sizes,
+            prime,
+            generator,
+            client,
+            server,
+        },
     };
     let transcript = opening.transcript(host_key, publics, shared.encoded());
-    Ok(Unsigned { opening, transcript })
+    Ok(Unsigned {
+        opening,
+        transcript,
+    })
 }
 
 impl Unsigned {
@@ -188,15 +227,24 @@ impl Unsigned {
     pub(crate) fn signed(self, signature: &[u8]) -> (Vec<u8>, Finished) {
         let host_key = self.transcript.host_key.as_slice();
         let reply = match &self.transcript.publics {
-            KexPublics::Ecdh { server, .. } => {
-                EcdhReply { host_key, server_public: server, signature }.to_vec()
+            KexPublics::Ecdh { server, .. } => EcdhReply {
+                host_key,
+                server_public: server,
+                signature,
             }
-            KexPublics::Dh { server, .. } => {
-                DhReply { host_key, f: Mpint::from_magnitude(server), signature }.to_vec()
+            .to_vec(),
+            KexPublics::Dh { server, .. } => DhReply {
+                host_key,
+                f: Mpint::from_magnitude(server),
+                signature,
             }
-            KexPublics::Group { server, .. } => {
-                GexReply { host_key, f: Mpint::from_magnitude(server), signature }.to_vec()
+            .to_vec(),
+            KexPublics::Group { server, .. } => GexReply {
+                host_key,
+                f: Mpint::from_magnitude(server),
+                signature,
             }
+            .to_vec(),
         };
         let hash = self.transcript.hash(self.opening.agreed.kex.hash);
         let finished = Finished {

@@ -71,7 +71,9 @@ mod tests {
     fn payloads_inflate_one_by_one() {
         let (mut deflate, mut inflate) = (Deflate::new(), Inflate::new());
         for size in [1, 7, 300, 32768, 100_000] {
-            let payload: Vec<u8> = (0..size).map(|i| (i * i % 251) as u8).collect();
+            let payload: Vec<u8> = (0..size)
+                .map(|i: u32| (i.wrapping_mul(i) % 251) as u8)
+                .collect();
             let mut packed = Vec::new();
             deflate.payload(&payload, &mut packed);
             assert_eq!(inflate.payload(&packed).unwrap(), payload);
@@ -83,11 +85,17 @@ mod tests {
         let mut packed = Vec::new();
         Deflate::new().payload(&vec![0; limits::PACKET + 1], &mut packed);
         assert!(packed.len() < 2000);
-        assert_eq!(Inflate::new().payload(&packed), Err(PeerFault::BadCompression));
+        assert_eq!(
+            Inflate::new().payload(&packed),
+            Err(PeerFault::BadCompression)
+        );
     }
 
     #[test]
     fn garbage_is_refused() {
-        assert_eq!(Inflate::new().payload(b"not zlib"), Err(PeerFault::BadCompression));
+        assert_eq!(
+            Inflate::new().payload(b"not zlib"),
+            Err(PeerFault::BadCompression)
+        );
     }
 }

@@ -9,7 +9,12 @@ pub(crate) const HEADER: usize = 5;
 const MIN_PADDING: usize = 4;
 
 /// Packets in the clear: before the first NEWKEYS.
-pub(crate) const CLEAR: Framing = Framing { block: 8, length_apart: false, tag: 0, head: 4 };
+pub(crate) const CLEAR: Framing = Framing {
+    block: 8,
+    length_apart: false,
+    tag: 0,
+    head: 4,
+};
 
 /// Packets with secrets of the user's in them come in multiples of this.
 pub(crate) const HIDING: usize = 64;
@@ -32,7 +37,11 @@ pub(crate) fn ceiling(framing: &Framing, payload: usize) -> usize {
 /// Whether a received length field can be that of a packet.
 pub(crate) fn plausible(framing: &Framing, length: usize, limit: usize) -> bool {
     let block = framing.block.max(8);
-    let aligned = if framing.length_apart { length } else { length + 4 };
+    let aligned = if framing.length_apart {
+        length
+    } else {
+        length + 4
+    };
     length >= 1 + MIN_PADDING && length <= limit && aligned.is_multiple_of(block)
 }
 
@@ -44,13 +53,21 @@ mod tests {
     fn every_payload_is_padded_to_the_block() {
         for length_apart in [false, true] {
             for block in [8, 16] {
-                let framing = Framing { block, length_apart, tag: 16, head: 4 };
+                let framing = Framing {
+                    block,
+                    length_apart,
+                    tag: 16,
+                    head: 4,
+                };
                 for payload in 1..200 {
                     for hide in [0, HIDING] {
                         let pad = padding(&framing, payload, hide);
                         assert!((MIN_PADDING..256).contains(&pad));
                         let length = 1 + payload + pad;
-                        assert!(plausible(&framing, length, 1000), "{payload} {pad} {framing:?}");
+                        assert!(
+                            plausible(&framing, length, 1000),
+                            "{payload} {pad} {framing:?}"
+                        );
                         assert!(4 + length + framing.tag <= ceiling(&framing, payload) + hide);
                     }
                 }

@@ -80,7 +80,11 @@ impl IdentReader {
 
     /// Takes one line off the front of `buf`.
     pub(crate) fn step(&mut self, buf: &mut BytesMut) -> Result<IdentStep, PeerFault> {
-        let Some(end) = buf.iter().take(limits::IDENT_LINE).position(|b| *b == b'\n') else {
+        let Some(end) = buf
+            .iter()
+            .take(limits::IDENT_LINE)
+            .position(|b| *b == b'\n')
+        else {
             if buf.len() >= limits::IDENT_LINE {
                 return Err(PeerFault::TooMuchPreamble);
             }
@@ -145,7 +149,10 @@ mod tests {
             assert_eq!(lines, ["hello", ""]);
             assert_eq!(ident.unwrap().as_str(), "SSH-2.0-x y z");
         }
-        assert_eq!(read(true, b"SSH-1.99-old\n").unwrap().1.unwrap().software(), "old");
+        assert_eq!(
+            read(true, b"SSH-1.99-old\n").unwrap().1.unwrap().software(),
+            "old"
+        );
     }
 
     #[test]
@@ -156,16 +163,34 @@ mod tests {
 
     #[test]
     fn a_client_may_not_send_text_first() {
-        assert!(matches!(read(false, b"GET / HTTP/1.1\r\n"), Err(PeerFault::BadIdent(_))));
-        assert!(matches!(read(false, b"\x16\x03\x01"), Err(PeerFault::BadIdent(_))));
+        assert!(matches!(
+            read(false, b"GET / HTTP/1.1\r\n"),
+            Err(PeerFault::BadIdent(_))
+        ));
+        assert!(matches!(
+            read(false, b"\x16\x03\x01"),
+            Err(PeerFault::BadIdent(_))
+        ));
     }
 
     #[test]
     fn other_versions_and_garbage_are_told_apart() {
-        assert!(matches!(read(true, b"SSH-1.5-old\n"), Err(PeerFault::WrongVersion(_))));
-        assert!(matches!(read(true, b"SSH-2.0\n"), Err(PeerFault::BadIdent(_))));
-        assert!(matches!(read(true, b"SSH-x-y\n"), Err(PeerFault::BadIdent(_))));
-        assert!(matches!(read(true, b"SSH-2.0-\xff\n"), Err(PeerFault::BadIdent(_))));
+        assert!(matches!(
+            read(true, b"SSH-1.5-old\n"),
+            Err(PeerFault::WrongVersion(_))
+        ));
+        assert!(matches!(
+            read(true, b"SSH-2.0\n"),
+            Err(PeerFault::BadIdent(_))
+        ));
+        assert!(matches!(
+            read(true, b"SSH-x-y\n"),
+            Err(PeerFault::BadIdent(_))
+        ));
+        assert!(matches!(
+            read(true, b"SSH-2.0-\xff\n"),
+            Err(PeerFault::BadIdent(_))
+        ));
     }
 
     #[test]

@@ -114,9 +114,15 @@ impl Opener {
             let gone = self.buf.len().min(*swallow);
             self.buf.advance(gone);
             *swallow -= gone;
-            return if *swallow == 0 { Err(fault.clone()) } else { Ok(None) };
+            return if *swallow == 0 {
+                Err(fault.clone())
+            } else {
+                Ok(None)
+            };
         }
-        let Some(length) = self.length()? else { return Ok(None) };
+        let Some(length) = self.length()? else {
+            return Ok(None);
+        };
         let total = 4 + length + self.framing.tag;
         if self.buf.len() < total {
             return Ok(None);
@@ -132,7 +138,11 @@ impl Opener {
         if opened.is_err() {
             return self.poison(PeerFault::BadMac, total).map(|()| None);
         }
-        let encrypted = if self.framing.length_apart { length } else { length + 4 };
+        let encrypted = if self.framing.length_apart {
+            length
+        } else {
+            length + 4
+        };
         let blocks = u64::try_from(encrypted).unwrap_or(0).div_ceil(self.block);
         let bytes = u64::try_from(total).unwrap_or(0);
         self.usage.count(blocks, bytes);
@@ -146,7 +156,10 @@ impl Opener {
         if payload.is_empty() {
             return Err(PeerFault::EmptyPacket);
         }
-        Ok(Some(Received { payload, seq: pos.seq }))
+        Ok(Some(Received {
+            payload,
+            seq: pos.seq,
+        }))
     }
 
     /// Switches to a new key with the next packet.
@@ -173,7 +186,11 @@ impl Opener {
     }
 
     fn pos(&self) -> PacketPos {
-        PacketPos { seq: self.seq, index: self.usage.packets(), block: self.usage.blocks() }
+        PacketPos {
+            seq: self.seq,
+            index: self.usage.packets(),
+            block: self.usage.blocks(),
+        }
     }
 
     fn length(&mut self) -> Result<Option<usize>, PeerFault> {
@@ -181,7 +198,9 @@ impl Opener {
             return Ok(self.length);
         }
         let pos = self.pos();
-        let Some(head) = self.buf.get_mut(..self.framing.head) else { return Ok(None) };
+        let Some(head) = self.buf.get_mut(..self.framing.head) else {
+            return Ok(None);
+        };
         let length = match &mut self.key {
             None => head.first_chunk().map_or(0, |b| u32::from_be_bytes(*b)),
             Some(Open::Free(key)) => key.length(pos, head),

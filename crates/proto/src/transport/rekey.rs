@@ -13,7 +13,12 @@ pub(crate) struct Usage {
 
 impl Usage {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { since: now, packets: 0, blocks: 0, bytes: 0 }
+        Self {
+            since: now,
+            packets: 0,
+            blocks: 0,
+            bytes: 0,
+        }
     }
 
     pub(crate) fn count(&mut self, blocks: u64, bytes: u64) {
@@ -24,6 +29,10 @@ impl Usage {
 
     pub(crate) fn packets(&self) -> u64 {
         self.packets
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(crate) fn blocks(&self) -> u64 {
@@ -55,8 +64,13 @@ impl RekeyLimit {
             return false;
         }
         usage.packets >= MAX_PACKETS
-            || usage.bytes >= self.bytes.unwrap_or(bound).min(bound)
+            || usage.bytes >= self.within(bound)
             || self.deadline(usage).is_some_and(|at| now >= at)
+    }
+
+    /// After how many bytes a key is due, `bound` being the cipher's own limit.
+    pub(crate) fn within(&self, bound: u64) -> u64 {
+        self.bytes.map_or(bound, |bytes| bytes.min(bound))
     }
 
     /// When time alone makes the key due.
@@ -76,12 +90,21 @@ mod tests {
     fn bytes_packets_and_time_each_make_a_key_due() {
         let now = Instant::now_for_test();
         let mut usage = Usage::new(now);
-        let limit = RekeyLimit { bytes: Some(100), time: Some(Duration::from_secs(10)) };
-        assert!(!limit.due(&usage, 1000, now + Duration::from_secs(60)), "unused");
+        let limit = RekeyLimit {
+            bytes: Some(100),
+            time: Some(Duration::from_secs(10)),
+        };
+        assert!(
+            !limit.due(&usage, 1000, now + Duration::from_secs(60)),
+            "unused"
+        );
         usage.count(4, 64);
         assert!(!limit.due(&usage, 1000, now));
         assert!(limit.due(&usage, 64, now), "the cipher's bound");
-        assert!(limit.due(&usage, 1000, now + Duration::from_secs(10)), "time");
+        assert!(
+            limit.due(&usage, 1000, now + Duration::from_secs(10)),
+            "time"
+        );
         usage.count(4, 64);
         assert!(limit.due(&usage, 1000, now), "bytes");
         usage.packets = MAX_PACKETS;

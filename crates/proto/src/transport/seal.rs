@@ -46,7 +46,11 @@ impl SealBatch {
             }
         }
         self.slots.clear();
-        SealedBatch { buf: self.buf, used: self.used, slots: self.slots }
+        SealedBatch {
+            buf: self.buf,
+            used: self.used,
+            slots: self.slots,
+        }
     }
 
     /// How many bytes it is on the wire.
@@ -158,7 +162,11 @@ impl Sealer {
     /// to a peer that sent none.
     pub(crate) fn plain(&mut self, bytes: &[u8]) {
         let mut batch = self.batch(Size::Small, bytes.len());
-        if let Some(place) = batch.1.buf.get_mut(batch.1.used..batch.1.used + bytes.len()) {
+        if let Some(place) = batch
+            .1
+            .buf
+            .get_mut(batch.1.used..batch.1.used + bytes.len())
+        {
             place.copy_from_slice(bytes);
             batch.1.used += bytes.len();
             self.pending += bytes.len();
@@ -206,7 +214,11 @@ impl Sealer {
         let max = max.max(1);
         if self.deflate.is_some() {
             self.scratch.resize(header + max, 0);
-            self.open = Some(OpenSlot { start: 0, header, max });
+            self.open = Some(OpenSlot {
+                start: 0,
+                header,
+                max,
+            });
             return self.scratch.get_mut(header..).unwrap_or_default();
         }
         let room = frame::ceiling(&self.framing, header + max);
@@ -222,7 +234,9 @@ impl Sealer {
     /// Makes the packet of the last [`Self::space`], of which `len` bytes are
     /// used; `header` writes the bytes in front of them.
     pub(crate) fn commit(&mut self, len: usize, header: &[u8], rng: &mut dyn Rng) -> bool {
-        let Some(open) = self.open.take() else { return false };
+        let Some(open) = self.open.take() else {
+            return false;
+        };
         if len == 0 || len > open.max || header.len() != open.header {
             return false;
         }
@@ -235,7 +249,9 @@ impl Sealer {
             self.packet(&payload, rng);
             return true;
         }
-        let Some(mut batch) = self.current.take() else { return false };
+        let Some(mut batch) = self.current.take() else {
+            return false;
+        };
         let at = open.start + frame::HEADER;
         if let Some(place) = batch.1.buf.get_mut(at..at + open.header) {
             place.copy_from_slice(header);
@@ -326,7 +342,15 @@ impl Sealer {
             _ => None,
         };
         let slots = self.spare_slots.pop().unwrap_or_default();
-        (size, SealBatch { key, buf, used: 0, slots })
+        (
+            size,
+            SealBatch {
+                key,
+                buf,
+                used: 0,
+                slots,
+            },
+        )
     }
 
     /// Frames the packet whose payload lies at `start`, and numbers it.
@@ -341,7 +365,11 @@ impl Sealer {
         let pad = frame::padding(&self.framing, payload, hide);
         let length = 1 + payload + pad;
         let end = start + 4 + length + self.framing.tag;
-        let pos = PacketPos { seq: self.seq, index: self.usage.packets(), block: self.usage.blocks() };
+        let pos = PacketPos {
+            seq: self.seq,
+            index: self.usage.packets(),
+            block: self.usage.blocks(),
+        };
         let Some(packet) = batch.1.buf.get_mut(start..end) else {
             // `batch` was asked for room for this packet: see `frame::ceiling`.
             debug_assert!(false, "packet of {length} bytes outside its batch");
@@ -361,7 +389,11 @@ impl Sealer {
             Some(Seal::Free(_)) => batch.1.slots.push(Slot { start, end, pos }),
             None => {}
         }
-        let encrypted = if self.framing.length_apart { length } else { length + 4 };
+        let encrypted = if self.framing.length_apart {
+            length
+        } else {
+            length + 4
+        };
         let blocks = u64::try_from(encrypted).unwrap_or(0).div_ceil(self.block);
         let bytes = u64::try_from(end - start).unwrap_or(0);
         self.usage.count(blocks, bytes);
@@ -385,7 +417,10 @@ struct PaddingPool {
 
 impl Default for PaddingPool {
     fn default() -> Self {
-        Self { bytes: [0; 256], left: 0 }
+        Self {
+            bytes: [0; 256],
+            left: 0,
+        }
     }
 }
 

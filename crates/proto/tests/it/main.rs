@@ -12,7 +12,12 @@ use carrick_testkit::{Pair, Seen};
 
 /// Opens a session: its id at the client, and at the server.
 fn open_session(pair: &mut Pair) -> (ChannelId, ChannelId) {
-    let ours = pair.client.channels().unwrap().open(&Open::Session).unwrap();
+    let ours = pair
+        .client
+        .channels()
+        .unwrap()
+        .open(&Open::Session)
+        .unwrap();
     pair.run();
     let theirs = take(&mut pair.server_seen, |event| match event {
         ChannelEvent::OpenRequest { id, .. } => Some(*id),
@@ -20,7 +25,9 @@ fn open_session(pair: &mut Pair) -> (ChannelId, ChannelId) {
     });
     pair.server.channels().unwrap().accept(theirs).unwrap();
     pair.run();
-    take(&mut pair.client_seen, |event| matches!(event, ChannelEvent::Opened(_)).then_some(()));
+    take(&mut pair.client_seen, |event| {
+        matches!(event, ChannelEvent::Opened(_)).then_some(())
+    });
     (ours, theirs)
 }
 
