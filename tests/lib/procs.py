@@ -3,9 +3,13 @@ import contextlib
 import ctypes
 import os
 import signal
+import sys
+import threading
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
+# Set when a signal has told this process to stop: what fails from then on says nothing.
+leaving = threading.Event()
 
 
 def become_subreaper():
@@ -83,3 +87,15 @@ def end_tree(pid, grace=2.0):
                 return names
             time.sleep(0.02)
     return names
+
+
+def clean_exit_on_signals():
+    """SIGTERM and SIGINT end everything below this process, and then it by way of its `finally`s."""
+    def leave(number, _frame):
+        leaving.set()
+        signal.signal(number, signal.SIG_IGN)
+        end_tree(os.getpid(), 1.0)
+        sys.exit(128 + number)
+    become_subreaper()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)

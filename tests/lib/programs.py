@@ -28,12 +28,23 @@ def missing():
     return reasons
 
 
+def unavailable(name):
+    """Why something cannot be had on this machine; None where it can, so that its absence is a fault."""
+    why = missing().get(name)
+    return None if why is None or 'failed' in why else why
+
+
 class Suite:
     """One implementation's client, daemon and key generator. `extra_sshd` are config lines this daemon needs."""
 
     def __init__(self, label, ssh, sshd, keygen, extra_sshd=()):
         self.label, self.ssh, self.sshd, self.keygen = label, ssh, sshd, keygen
         self.extra_sshd = list(extra_sshd)
+
+    @property
+    def package(self):
+        """What tests/setup calls it."""
+        return 'openssh-server' if self.label == 'openssh' else self.label
 
     def lacks(self):
         """The programs of this suite that are not there."""

@@ -6,6 +6,8 @@ import threading
 import time
 import typing
 
+import procs
+
 
 class Skip(Exception):
     """A case that cannot be run here, with the reason."""
@@ -77,13 +79,17 @@ class Report:
             result, why = 'fail', str(wrong)
         except Exception as wrong:  # pylint: disable=broad-exception-caught
             result, why = 'fail', f'{type(wrong).__name__}: {shorten(wrong)}'
-        self.add(case.name, result, time.monotonic() - begin, why)
+        if not procs.leaving.is_set():
+            self.add(case.name, result, time.monotonic() - begin, why)
 
     def group(self, title, cases, jobs):
         """Runs a list of cases, `jobs` at once, those marked alone at the end and one by one; prints a summary."""
         before, begin = dict(self.count), time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        pool = concurrent.futures.ThreadPoolExecutor(jobs)  # pylint: disable=consider-using-with
+        try:
             list(pool.map(self.run, [case for case in cases if not case.alone]))
+        finally:
+            pool.shutdown(cancel_futures=True)
         for case in cases:
             if case.alone:
                 self.run(case)

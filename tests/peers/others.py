@@ -21,11 +21,19 @@ PUTTY_KEX = {'ntru-curve25519': 'sntrup761x25519-sha512@openssh.com', 'ecdh': 'c
 
 
 def program(name):
-    """A peer's program; its absence has been reported by the set-up."""
+    """A peer's program."""
     path = programs.find(name)
     if not path:
-        raise AssertionError(f'{name} is not installed ({programs.missing().get(name, "run tests/setup")})')
+        absent(name, 'putty-tools' if name in ('plink', 'puttygen') else 'dropbear-bin')
     return path
+
+
+def absent(name, package):
+    """What is not there skips a group where it cannot be had, and is a fault otherwise."""
+    why = programs.unavailable(package)
+    if why:
+        raise Skip(f'{name}: {why}')
+    raise AssertionError(f'{name} is not installed ({programs.missing().get(package, "run tests/setup")})')
 
 
 def check_echo(command, env, what):
@@ -164,7 +172,8 @@ def named(prefix, cases):
 def python_cases(bench, daemon, lists, module):
     """A script in the Python environment: it prints `pass|fail|skip NAME[: why]` a case."""
     python = os.path.join(programs.PEERS, 'python', 'bin', 'python')
-    expect(os.access(python, os.X_OK), f'no Python environment ({programs.missing().get("python", "run tests/setup")})')
+    if not os.access(python, os.X_OK):
+        absent(python, 'python')
     known = fixture.known_hosts(bench.folder, f'{module}.{daemon.label}.known_hosts', daemon.port, bench.keys)
     facts = {'port': daemon.port, 'user': bench.user.name, 'password': bench.user.password, 'known_hosts': known,
              'lists': lists, 'keys': {kind: bench.keys.path('user', kind) for kind, _ in fixture.KEY_TYPES}}
