@@ -359,7 +359,11 @@ impl<'h> Config<'h> {
                 self.hooks.note(Level::Debug1, &text);
                 return Ok(());
             }
-            return Err(unknown(&word, place));
+            let mut fault = unknown(&word, place);
+            if let (Fault::Bad(lines), None) = (&mut fault, lex::arguments(rest)) {
+                lines.push(at("invalid quotes".into()));
+            }
+            return Err(fault);
         };
         let args =
             lex::arguments(rest).ok_or_else(|| Fault::Bad(vec![at("invalid quotes".into())]))?;

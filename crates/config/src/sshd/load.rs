@@ -204,7 +204,11 @@ impl<'a> Pass<'a> {
                 "{}: line {}: Bad configuration option: {word}",
                 place.file, place.number
             );
-            return Err(Fault::Bad(vec![text]));
+            let mut lines = vec![text];
+            if lex::arguments(rest).is_none() {
+                lines.push(at(place, "invalid quotes"));
+            }
+            return Err(Fault::Bad(lines));
         };
         let args =
             lex::arguments(rest).ok_or_else(|| Fault::Bad(vec![at(place, "invalid quotes")]))?;

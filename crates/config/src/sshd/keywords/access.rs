@@ -5,6 +5,7 @@ use super::{Done, choice, flag, keyword, patterns};
 use crate::forward::host_and_rest;
 use crate::keyword::{Dump, Keyword, Line};
 use crate::value;
+use crate::words::{PermitTunnel, Words};
 use carrick_keys::matching;
 
 pub(super) static KEYWORDS: &[Keyword<Options>] = &[
@@ -28,7 +29,15 @@ pub(super) static KEYWORDS: &[Keyword<Options>] = &[
     keyword!(Anywhere First "PermitOpen", "where forwardings may go",
         |l, o| { o.permit_open = permit(l, false)?; Ok(()) },
         |o, d| dump_permit("PermitOpen", &o.permit_open, d)),
-    choice!(Anywhere "PermitTunnel", permit_tunnel, "forward network devices"),
+    keyword!(Anywhere First "PermitTunnel", "forward network devices",
+        |l, o| {
+            let word = l.word()?;
+            let mode = PermitTunnel::WORDS.iter().find(|(name, _)| *name == word);
+            let bad = || l.fatal(format!("bad {} argument {word}", l.keyword));
+            o.permit_tunnel = mode.ok_or_else(bad)?.1;
+            Ok(())
+        },
+        |o, d| d.line("PermitTunnel", o.permit_tunnel.word())),
     keyword!(Anywhere Last "StreamLocalBindMask", "file mode mask of forwarded sockets",
         |l, o| {
             let word = l.word()?;

@@ -2,7 +2,7 @@
 
 use super::super::options::{Options, PubkeyAuthOptions};
 use super::{Done, absolute, choice, file, flag, integer, keyword, optional, tilde};
-use crate::error::Fault;
+use crate::error::{Error, Fault};
 use crate::keyword::{Dump, Keyword, Line, none};
 
 pub(super) static KEYWORDS: &[Keyword<Options>] = &[
@@ -47,16 +47,10 @@ pub(super) static KEYWORDS: &[Keyword<Options>] = &[
     flag!(Anywhere "HostbasedUsesNameFromPacketOnly", hostbased_uses_name_from_packet_only,
         "believe the client's name for itself"),
     keyword!(Global Append "HostCertificate", "certificate for a host key",
-        |l, o| add_key(l, |l, path| {
-            if l.first { o.host_certificates.clear(); }
-            o.host_certificates.push(path);
-        }),
+        |l, o| add_file(l, |o| &mut o.host_certificates, o),
         |o, d| d.each("HostCertificate", &o.host_certificates)),
     keyword!(Global Append "HostKey" ["HostDSAKey"], "host key file",
-        |l, o| add_key(l, |l, path| {
-            if l.first { o.host_keys.clear(); }
-            o.host_keys.push(path);
-        }),
+        |l, o| add_file(l, |o| &mut o.host_keys, o),
         |o, d| d.each("HostKey", &o.host_keys)),
     keyword!(Global First "HostKeyAgent", "agent that holds host keys", host_key_agent,
         |o, d| or_none("HostKeyAgent", o.host_key_agent.as_ref(), d)),
@@ -124,16 +118,18 @@ const METHODS: [&str; 6] = [
     "hostbased",
 ];
 
-/// Whether each of a comma-separated list of methods is known; a sub-method
-/// may follow a colon.
-fn are_methods(list: &str) -> bool {
-    !list.is_empty()
-        && list.split(',').all(|entry| {
-            let (name, sub) = entry
-                .split_once(':')
-                .map_or((entry, None), |(n, s)| (n, Some(s)));
-            name != "none" && METHODS.contains(&name) && sub != Some("")
-        })
+/// What is wrong with a comma-separated list of methods, each with a
+/// sub-method after a colon or without: the name that is unknown, or nothing
+/// for an empty list.
+fn bad_method(list: &str) -> Option<String> {
+    if list.is_empty() {
+        return Some(String::new());
+    }
+    let unknown = |entry: &&str| {
+        let (name, sub) = entry.split_once(':').unwrap_or((entry, "x"));
+        name == "none" || !METHODS.contains(&name) || sub.is_empty()
+    };
+    list.split(',').find(unknown).map(str::to_owned)
 }
 
 fn methods(line: &mut Line<'_>, options: &mut Options) -> Done {
@@ -144,8 +140,14 @@ fn methods(line: &mut Line<'_>, options: &mut Options) -> Done {
             let text = format!("\"any\" must appear alone in {}", line.keyword);
             return Err(line.fatal(text));
         }
-        if !any && !are_methods(&word) {
-            return Err(line.fatal(format!("invalid {} method list.", line.keyword)));
+        if let Some(name) = bad_method(&word).filter(|_| !any) {
+            let text = line.at(format!("invalid {} method list.", line.keyword));
+            let mut error = Error::new(line.file, line.number, text);
+            if !name.is_empty() {
+                let unknown = format!("Unknown authentication method \"{name}\" in list");
+                error.lines.insert(0, unknown);
+            }
+            return Err(error.into());
         }
         lists.push(word);
     }
@@ -187,13 +189,18 @@ fn authorized_keys(line: &mut Line<'_>, options: &mut Options) -> Done {
     Ok(())
 }
 
-fn add_key(line: &mut Line<'_>, add: impl FnOnce(&Line<'_>, String)) -> Done {
+/// Adds to a list of files; `none` adds nothing, and so takes the defaults away.
+fn add_file(
+    line: &mut Line<'_>,
+    list: fn(&mut Options) -> &mut Vec<String>,
+    o: &mut Options,
+) -> Done {
     let path = super::file_name(line)?;
-    // `none` takes the defaults away and adds nothing.
-    match path {
-        Some(path) => add(line, path),
-        None => add(line, "none".to_owned()),
+    let list = list(o);
+    if line.first {
+        list.clear();
     }
+    list.extend(path);
     Ok(())
 }
 
