@@ -147,14 +147,24 @@ fn poly(state: u64, key: u64, word: u64) -> u64 {
     }
 }
 
+/// The two halves of 128 bits, the high one first.
+fn split(wide: u128) -> (u64, u64) {
+    let [high, low] = [wide >> 64, wide & u128::from(u64::MAX)];
+    // Both are masked to 64 bits.
+    (
+        u64::try_from(high).unwrap_or(0),
+        u64::try_from(low).unwrap_or(0),
+    )
+}
+
 /// `a * b + c mod p64` for `b < 2^57`. 2^64 is 59 modulo p64, so the high
 /// half folds onto the low one.
 fn mul_add(a: u64, b: u64, c: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
-    let (high, low) = ((product >> 64) as u64, product as u64);
+    let (high, low) = split(product);
     // high < 2^57, so high * 59 < 2^63 and this sum cannot overflow 128 bits.
     let sum = u128::from(high) * 59 + u128::from(low) + u128::from(c);
-    let (high, low) = ((sum >> 64) as u64, sum as u64);
+    let (high, low) = split(sum);
     let (folded, carry) = low.overflowing_add(high * 59);
     let folded = if carry {
         folded.wrapping_add(59)
@@ -171,7 +181,7 @@ fn layer3(keys: &Upper, value: u64) -> u32 {
         // 16 bits times less than 2^36, four times: below 2^54.
         sum += (value >> (48 - 16 * i) & 0xffff) * key;
     }
-    (sum % P36) as u32 ^ keys.last
+    u32::try_from((sum % P36) & 0xffff_ffff).unwrap_or(0) ^ keys.last
 }
 
 /// UMAC with tags of 8 bytes.
@@ -192,12 +202,8 @@ impl Umac64 {
         let hash = u64::from(a) << 32 | u64::from(b);
         // One AES block serves two nonces: the lowest bit picks the half.
         let pad = u128::from_be_bytes(self.0.pad(nonce, 1));
-        let pad = if nonce & 1 == 0 {
-            (pad >> 64) as u64
-        } else {
-            pad as u64
-        };
-        (hash ^ pad).to_be_bytes()
+        let (even, odd) = split(pad);
+        (hash ^ if nonce & 1 == 0 { even } else { odd }).to_be_bytes()
     }
 }
 

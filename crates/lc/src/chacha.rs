@@ -45,7 +45,7 @@ mod tests {
     /// RFC 8439 sections 2.4.2 (its first block) and 2.5.2.
     #[test]
     fn known_answers() {
-        let key: [u8; 32] = core::array::from_fn(|i| i as u8);
+        let key: [u8; 32] = core::array::from_fn(|i| u8::try_from(i).unwrap());
         let nonce = [0, 0, 0, 0, 0, 0, 0, 0x4a, 0, 0, 0, 0];
         let mut text = *b"Ladies and Gentl";
         chacha20(&key, &nonce, 1, &mut text);

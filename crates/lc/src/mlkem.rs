@@ -124,7 +124,6 @@ impl KeyPair {
 
 /// ML-KEM.Encaps_internal(ek, m): ciphertext and shared secret. Fails for an
 /// encapsulation key that does not pass FIPS 203's check.
-#[expect(clippy::type_complexity, reason = "two arrays")]
 pub fn encapsulate(
     public: &[u8; PUBLIC],
     seed: &[u8; SEED],

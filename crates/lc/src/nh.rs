@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn both_ways_agree() {
         let key: Vec<u32> = (0..300u32).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
-        let data: Vec<u8> = (0..1024u32).map(|i| i.wrapping_mul(167) as u8).collect();
+        let data: Vec<u8> = (0..1024u32)
+            .map(|i| i.wrapping_mul(167).to_le_bytes()[0])
+            .collect();
         for len in (0..=1024).step_by(32) {
             assert_eq!(
                 nh::<4>(&key, &data[..len]),

@@ -10,7 +10,7 @@ use crate::umac::{Umac64, Umac128};
 /// A keyed MAC. The sequence number enters an HMAC before the data (RFC 4253
 /// section 6.4), and UMAC as its nonce.
 pub(super) enum MacKey {
-    Hmac { key: HmacKey, tag: usize },
+    Hmac { key: Box<HmacKey>, tag: usize },
     Umac64(Box<Umac64>),
     Umac128(Box<Umac128>),
 }
@@ -18,7 +18,7 @@ pub(super) enum MacKey {
 impl MacKey {
     pub(super) fn hmac(digest: Digest, tag: usize, key: &[u8]) -> Result<Self, Failed> {
         Ok(Self::Hmac {
-            key: HmacKey::new(digest, key)?,
+            key: Box::new(HmacKey::new(digest, key)?),
             tag,
         })
     }

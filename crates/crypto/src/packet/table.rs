@@ -138,8 +138,8 @@ const fn umac(name: &'static str, kind: MacKind, tag_len: usize) -> Mac {
     }
 }
 
-const fn etm(mac: Mac) -> Mac {
-    Mac { etm: true, ..mac }
+const fn etm(mac: &Mac) -> Mac {
+    Mac { etm: true, ..*mac }
 }
 
 /// Every MAC that is built.
@@ -152,24 +152,24 @@ pub static MACS: &[Mac] = &[
     hmac("hmac-md5-96", Digest::Md5, 16, 12),
     umac("umac-64@openssh.com", MacKind::Umac64, 8),
     umac("umac-128@openssh.com", MacKind::Umac128, 16),
-    etm(hmac("hmac-sha1-etm@openssh.com", Digest::Sha1, 20, 20)),
-    etm(hmac("hmac-sha1-96-etm@openssh.com", Digest::Sha1, 20, 12)),
-    etm(hmac(
+    etm(&hmac("hmac-sha1-etm@openssh.com", Digest::Sha1, 20, 20)),
+    etm(&hmac("hmac-sha1-96-etm@openssh.com", Digest::Sha1, 20, 12)),
+    etm(&hmac(
         "hmac-sha2-256-etm@openssh.com",
         Digest::Sha256,
         32,
         32,
     )),
-    etm(hmac(
+    etm(&hmac(
         "hmac-sha2-512-etm@openssh.com",
         Digest::Sha512,
         64,
         64,
     )),
-    etm(hmac("hmac-md5-etm@openssh.com", Digest::Md5, 16, 16)),
-    etm(hmac("hmac-md5-96-etm@openssh.com", Digest::Md5, 16, 12)),
-    etm(umac("umac-64-etm@openssh.com", MacKind::Umac64, 8)),
-    etm(umac("umac-128-etm@openssh.com", MacKind::Umac128, 16)),
+    etm(&hmac("hmac-md5-etm@openssh.com", Digest::Md5, 16, 16)),
+    etm(&hmac("hmac-md5-96-etm@openssh.com", Digest::Md5, 16, 12)),
+    etm(&umac("umac-64-etm@openssh.com", MacKind::Umac64, 8)),
+    etm(&umac("umac-128-etm@openssh.com", MacKind::Umac128, 16)),
 ];
 
 /// The cipher of this name.
