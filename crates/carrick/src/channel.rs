@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use carrick_proto::mux::{ChannelError, ChannelId, Request, RequestId};
-use carrick_proto::{Client, Misuse, Side};
+use carrick_proto::{Channels, Client, Misuse, Side};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use carrick_proto::mux::Stream;
@@ -214,7 +214,7 @@ impl<S: Side> Channel<S> {
 
     fn command(
         &self,
-        what: impl FnOnce(&mut carrick_proto::Channels<'_>, ChannelId) -> Result<(), ChannelError>,
+        what: impl FnOnce(&mut Channels<'_>, ChannelId) -> Result<(), ChannelError>,
     ) -> Result<(), Error> {
         self.with(|state, id| {
             state.check()?;

@@ -76,10 +76,9 @@ impl Pair {
     }
 
     /// A pair whose configurations `change` may change.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "virtual time has to start somewhere"
-    )]
+    ///
+    /// # Panics
+    /// When no host key can be made.
     pub fn with(seed: u64, change: impl FnOnce(&mut ClientConfig, &mut ServerConfig)) -> Self {
         let mut rng = SeededRng::new(seed);
         let host_keys: Vec<PrivateKey> = [
@@ -98,7 +97,7 @@ impl Pair {
         let mut server = ServerConfig::new("Carrick_test", named.collect());
         change(&mut client, &mut server);
         let now = Instant::now();
-        let (crng, srng) = (SeededRng::new(rng.next()), SeededRng::new(rng.next()));
+        let (crng, srng) = (SeededRng::new(rng.number()), SeededRng::new(rng.number()));
         Self {
             client: Connection::client(client, Box::new(crng), now),
             server: Connection::server(server, Box::new(srng), now),

@@ -12,6 +12,12 @@ use crate::limits;
 use crate::transport::ident::IdentStep;
 use crate::transport::open::Received;
 
+/// Handles a message of the side's own.
+type Handler<S> = fn(&mut Connection<S>, &[u8]) -> Result<(), Error>;
+
+/// Takes a step of a key exchange further by a message.
+type KexHandler<S> = fn(&mut Connection<S>, <S as Side>::Step, &[u8]) -> Result<(), Error>;
+
 /// Where the two sides differ.
 pub struct Hooks<S: Side> {
     /// Whether an answer of the application is due.
@@ -19,15 +25,15 @@ pub struct Hooks<S: Side> {
     /// Both KEXINITs are in.
     pub(super) begin: fn(&mut Connection<S>, Box<crate::kex::Opening>) -> Result<(), Error>,
     /// A message of a key exchange method.
-    pub(super) kex: fn(&mut Connection<S>, S::Step, &[u8]) -> Result<(), Error>,
+    pub(super) kex: KexHandler<S>,
     /// What the side's step of a key exchange waits for.
     pub(super) expects: fn(&S::Step) -> &'static str,
     /// The first exchange is done.
     pub(super) secured: fn(&mut Connection<S>),
     /// SERVICE_REQUEST or SERVICE_ACCEPT.
-    pub(super) service: fn(&mut Connection<S>, &[u8]) -> Result<(), Error>,
+    pub(super) service: Handler<S>,
     /// A message of user authentication.
-    pub(super) auth: fn(&mut Connection<S>, &[u8]) -> Result<(), Error>,
+    pub(super) auth: Handler<S>,
     /// EXT_INFO; the message number.
     pub(super) may_ext_info: fn(&Connection<S>) -> bool,
 }

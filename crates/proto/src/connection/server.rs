@@ -80,7 +80,10 @@ impl Side for Server {
                 );
                 kex || c.side.auth.waits()
             },
-            begin: Connection::<Self>::begin_kex,
+            begin: |connection, opening| {
+                connection.begin_kex(opening);
+                Ok(())
+            },
             kex: Connection::<Self>::kex_step,
             expects: KexServer::expects,
             secured: Connection::<Self>::after_first_kex,
@@ -205,9 +208,8 @@ impl Connection<Server> {
         }
     }
 
-    fn begin_kex(&mut self, opening: Box<Opening>) -> Result<(), Error> {
+    fn begin_kex(&mut self, opening: Box<Opening>) {
         self.kex = Step::Side(kex::server::begin(opening));
-        Ok(())
     }
 
     fn kex_step(&mut self, step: KexServer, payload: &[u8]) -> Result<(), Error> {

@@ -42,7 +42,7 @@ pub(crate) fn plausible(framing: &Framing, length: usize, limit: usize) -> bool 
     } else {
         length + 4
     };
-    length >= 1 + MIN_PADDING && length <= limit && aligned.is_multiple_of(block)
+    length > MIN_PADDING && length <= limit && aligned.is_multiple_of(block)
 }
 
 #[cfg(test)]

@@ -1,6 +1,11 @@
 //! The machines as a whole: a client and a server in virtual time, and a peer
 //! that breaks the rules.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the numbers are small and known"
+)]
+
 mod algorithms;
 mod faults;
 mod feeding;

@@ -88,7 +88,7 @@ fn new_keys_at_any_moment_of_a_transfer() {
         let (ours, theirs) = open_session(&mut pair);
         let data = &data()[..60_000];
         for (turn, piece) in data.chunks(9_000).enumerate() {
-            if (turn as u64 + seed) % 3 == 0 {
+            if (turn as u64 + seed).is_multiple_of(3) {
                 pair.client.rekey();
             }
             if (turn as u64 + seed) % 4 == 1 {
