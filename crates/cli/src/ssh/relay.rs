@@ -17,7 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::escape::{Action, Escapes, Step};
 use super::stdio::End;
 use super::{escape, terminal};
-use crate::log::{self, Level, debug, debug2, error, info};
+use crate::log::{self, Level, debug, debug2, error, verbose};
 
 /// Most that is read into one packet.
 const PACKET: usize = 64 * 1024;
@@ -506,5 +506,5 @@ impl Signals {
 
 /// The note that a program ended by a signal leaves.
 pub(super) fn tell_killed(number: i32) {
-    info!("Killed by signal {number}.");
+    verbose!("Killed by signal {number}.");
 }
