@@ -28,7 +28,7 @@ struct Field {
 }
 
 /// Cuts one field off, up to a colon; `[...]` is literal, `\` escapes.
-fn field<'a>(text: &'a str) -> Option<(Field, Option<&'a str>)> {
+fn field(text: &str) -> Option<(Field, Option<&str>)> {
     if let Some(rest) = text.strip_prefix('[') {
         let (inside, after) = rest.split_once(']')?;
         let next = match after.strip_prefix(':') {

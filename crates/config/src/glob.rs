@@ -2,7 +2,6 @@
 //! directories that [`Hooks::list`](crate::hooks::Hooks::list) shows.
 
 use crate::hooks::Hooks;
-use std::io;
 
 fn has_magic(part: &str) -> bool {
     part.contains(['*', '?', '[', '\\'])
@@ -10,8 +9,8 @@ fn has_magic(part: &str) -> bool {
 
 /// The paths that match an absolute pattern; a leading `~` is expanded if
 /// `tilde`. No match is an empty list; a pattern without wildcards matches if
-/// its file is there.
-pub(crate) fn glob(pattern: &str, tilde: bool, hooks: &dyn Hooks) -> io::Result<Vec<String>> {
+/// its file is there. A directory that cannot be listed matches nothing.
+pub(crate) fn glob(pattern: &str, tilde: bool, hooks: &dyn Hooks) -> Vec<String> {
     let expanded = if tilde {
         expand_tilde(pattern, hooks)
     } else {
@@ -19,7 +18,7 @@ pub(crate) fn glob(pattern: &str, tilde: bool, hooks: &dyn Hooks) -> io::Result<
     };
     let pattern = expanded.as_deref().unwrap_or(pattern);
     let Some(relative) = pattern.strip_prefix('/') else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let parts: Vec<&str> = relative.split('/').filter(|p| !p.is_empty()).collect();
     let mut found = vec![String::new()];
@@ -37,7 +36,7 @@ pub(crate) fn glob(pattern: &str, tilde: bool, hooks: &dyn Hooks) -> io::Result<
     if found == [String::new()] {
         found.clear();
     }
-    Ok(found)
+    found
 }
 
 /// One path component, looked up in each directory found so far.

@@ -213,8 +213,7 @@ impl Line<'_> {
 
     /// The text after the keyword for commands: one `=` more and blanks skipped.
     pub(crate) fn raw(&self) -> &str {
-        self.rest
-            .trim_start_matches(|c| matches!(c, ' ' | '\t' | '\r' | '\n' | '='))
+        self.rest.trim_start_matches([' ', '\t', '\r', '\n', '='])
     }
 
     /// A word that must be there and not be empty.

@@ -50,10 +50,8 @@ fn delimited(text: &str) -> Option<(String, Option<&str>)> {
         ));
     }
     let mut rest = tail.trim_start_matches(BLANKS);
-    if mark != "=" {
-        if let Some(after) = rest.strip_prefix('=') {
-            rest = after.trim_start_matches(BLANKS);
-        }
+    if let Some(after) = rest.strip_prefix('=').filter(|_| mark != "=") {
+        rest = after.trim_start_matches(BLANKS);
     }
     Some((head.to_owned(), Some(rest)))
 }

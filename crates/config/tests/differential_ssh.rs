@@ -28,6 +28,7 @@ fn by_keyword(text: &str) -> Lines {
     lines
 }
 
+#[derive(Clone, Copy)]
 struct Case {
     config: &'static str,
     options: &'static [&'static str],
@@ -58,6 +59,7 @@ const fn v10(case: Case) -> Case {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<Case> {
     let mut all = vec![
         case("Port 2222\nPort 23\nUser me\nHostname real.example\n"),

@@ -266,7 +266,6 @@ fn forwards_of_flags() {
         "0:a:1",
         "1:a:2:b:3",
         "[a:1:b:2",
-        "a]:1:b:2",
     ] {
         assert!(
             config.add_forward(ForwardKind::Local, bad).is_none(),

@@ -253,15 +253,13 @@ fn home(text: &str, hooks: &dyn Hooks) -> Result<Option<String>, Error> {
     if !text.starts_with('~') {
         return Ok(None);
     }
-    match expand_tilde(text, hooks) {
-        Some(path) => Ok(Some(path)),
-        None => {
-            let user = text.trim_start_matches('~').split('/').next().unwrap_or("");
-            Err(Error::new(
-                "",
-                0,
-                format!("tilde_expand: No such user {user}"),
-            ))
-        }
+    if let Some(path) = expand_tilde(text, hooks) {
+        return Ok(Some(path));
     }
+    let user = text.trim_start_matches('~').split('/').next().unwrap_or("");
+    Err(Error::new(
+        "",
+        0,
+        format!("tilde_expand: No such user {user}"),
+    ))
 }

@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod blocks;
 mod dump;
 mod finish;
 mod keywords;

@@ -253,7 +253,7 @@ impl Default for Options {
             fork_after_authentication: false,
             forward_agent: ForwardAgent::No,
             forward_x11: false,
-            forward_x11_timeout: Duration::from_secs(1200),
+            forward_x11_timeout: Duration::from_mins(20),
             forward_x11_trusted: false,
             gateway_ports: false,
             global_known_hosts_files: vec![

@@ -346,7 +346,7 @@ impl<'a> Pass<'a> {
         if let Some(known) = self.included.iter().find(|i| i.pattern == pattern) {
             return Ok(known.files.clone());
         }
-        let paths = glob::glob(pattern, false, self.hooks).unwrap_or_default();
+        let paths = glob::glob(pattern, false, self.hooks);
         let mut files = Vec::new();
         for name in paths {
             match self.hooks.read(&name) {

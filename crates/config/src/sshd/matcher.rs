@@ -44,13 +44,13 @@ impl ConnectionSpec {
                 Some(("addr", v)) => self.address = value(v),
                 Some(("laddr", v)) => self.local_address = value(v),
                 Some(("rdomain", v)) => self.rdomain = value(v),
-                Some(("lport", v)) => match value::port(v, hooks) {
-                    Some(port) => self.local_port = Some(port),
-                    None => {
+                Some(("lport", v)) => {
+                    let port = value::port(v, hooks).ok_or_else(|| {
                         let text = format!("Invalid port '{v}' in test mode specification {part}");
-                        return Err(Error::new("", 0, text));
-                    }
-                },
+                        Error::new("", 0, text)
+                    })?;
+                    self.local_port = Some(port);
+                }
                 None if part == "invalid-user" => self.invalid_user = true,
                 _ => return Err(Error::new("", 0, invalid())),
             }
@@ -262,11 +262,9 @@ fn argument(lower: &str, word: &str, args: &mut VecDeque<String>) -> Result<(Str
         Some((n, _)) => (n, Some(word.get(n.len() + 1..).unwrap_or("").to_owned())),
         None => (lower, args.pop_front()),
     };
-    match arg.filter(|a| !a.is_empty()) {
-        Some(arg) => Ok((name.to_owned(), arg)),
-        None => {
-            let shown = word.get(..name.len()).unwrap_or(word);
-            Err(Bad::Line(format!("Missing Match criteria for {shown}")))
-        }
+    if let Some(arg) = arg.filter(|a| !a.is_empty()) {
+        return Ok((name.to_owned(), arg));
     }
+    let shown = word.get(..name.len()).unwrap_or(word);
+    Err(Bad::Line(format!("Missing Match criteria for {shown}")))
 }

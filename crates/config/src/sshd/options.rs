@@ -347,7 +347,7 @@ impl Default for Options {
             kerberos_ticket_cleanup: true,
             kex_algorithms: algorithms::KEX_SERVER.defaults(),
             listen_addresses: Vec::new(),
-            login_grace_time: Duration::from_secs(120),
+            login_grace_time: Duration::from_mins(2),
             log_level: LogLevel::Info,
             log_verbose: Vec::new(),
             macs: algorithms::MACS.defaults(),

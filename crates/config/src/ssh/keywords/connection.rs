@@ -195,6 +195,7 @@ fn dump_control_persist(options: &Options, dump: &mut Dump) {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the type of all parsers")]
 fn proxy_command(line: &mut Line<'_>, options: &mut Options) -> Done {
     // Whichever of the two stands first counts.
     if !options.set.has("ProxyJump") {
@@ -235,15 +236,17 @@ fn dump_proxy_jump(options: &Options, dump: &mut Dump) {
         text.push_str(user);
         text.push('@');
     }
-    text.push_str(&if numeric {
+    let host = if numeric {
         format!("[{host}]")
     } else {
         host.clone()
-    });
-    if let Some(port) = jump.last.port {
-        text.push_str(&format!(":{port}"));
-    }
-    dump.line("ProxyJump", text);
+    };
+    let port = jump
+        .last
+        .port
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
+    dump.line("ProxyJump", format!("{text}{host}{port}"));
 }
 
 fn refuse_connection(line: &mut Line<'_>, _: &mut Options) -> Done {

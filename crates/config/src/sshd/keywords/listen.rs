@@ -1,7 +1,7 @@
 //! What the listener does: ports, addresses, limits before login, files.
 
 use super::super::options::{ListenAddress, MaxStartups, Options, Overflow, Penalties};
-use super::{Done, choice, file, flag, keyword, optional, seconds};
+use super::{Done, choice, file, flag, keyword, seconds};
 use crate::forward::host_and_rest;
 use crate::keyword::{Dump, Keyword, Line};
 use crate::value;
@@ -47,8 +47,19 @@ pub(super) static KEYWORDS: &[Keyword<Options>] = &[
         },
         |o, d| d.line("VersionAddendum", o.version_addendum.as_deref().unwrap_or("none"))),
     flag!(Anywhere "RefuseConnection", refuse_connection, "end the connection"),
-    optional!(Anywhere "RDomain", rdomain, "routing domain of the session"),
+    keyword!(Anywhere First "RDomain", "routing domain of the session", rdomain,
+        |o, d| d.line("RDomain", o.rdomain.as_deref().unwrap_or("none"))),
 ];
+
+fn rdomain(line: &mut Line<'_>, options: &mut Options) -> Done {
+    let word = line.word()?;
+    let none = word.eq_ignore_ascii_case("none");
+    if !none && word != "%D" && !line.hooks.is_rdomain(&word) {
+        return Err(line.fatal("invalid routing domain"));
+    }
+    options.rdomain = (!none).then_some(word);
+    Ok(())
+}
 
 fn port(line: &mut Line<'_>, options: &mut Options) -> Done {
     let word = line.next().filter(|w| !w.is_empty());
