@@ -321,7 +321,7 @@ impl Default for Options {
             gateway_ports: GatewayPorts::No,
             gssapi_authentication: false,
             gssapi_cleanup_credentials: true,
-            gssapi_delegate_credentials: false,
+            gssapi_delegate_credentials: true,
             gssapi_strict_acceptor_check: true,
             hostbased_accepted_algorithms: algorithms::PUBLIC_KEY.defaults(),
             hostbased_authentication: false,
