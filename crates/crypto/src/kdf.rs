@@ -34,7 +34,7 @@ pub fn derive(
     out
 }
 
-/// The input of [`bcrypt_pbkdf`] was not usable: an empty passphrase or salt,
+/// The input of [`bcrypt_pbkdf()`] was not usable: an empty passphrase or salt,
 /// no rounds, or an output that is empty or longer than 1024 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadKdfInput;
@@ -109,5 +109,18 @@ mod tests {
         assert!(bcrypt_pbkdf(b"", b"salt", 4, &mut out).is_err());
         assert!(bcrypt_pbkdf(b"p", b"", 4, &mut out).is_err());
         assert!(bcrypt_pbkdf(b"p", b"s", 0, &mut out).is_err());
+    }
+
+    /// RFC 6070.
+    #[test]
+    fn pbkdf2_known_answers() {
+        for (rounds, want) in [
+            (1, 0x0c60_c80f_961f_0e71_f3a9_b524_af60_1206_u128),
+            (4096, 0x4b00_7901_b765_489a_bead_49d9_26f7_21d0),
+        ] {
+            let mut out = [0; 16];
+            pbkdf2(HashAlg::Sha1, b"password", b"salt", rounds, &mut out);
+            assert_eq!(u128::from_be_bytes(out), want);
+        }
     }
 }
