@@ -27,6 +27,8 @@ pub struct Decision {
     pub answer: AuthAnswer,
     /// Text for the user to see before that.
     pub banner: Option<String>,
+    /// End the connection with these words instead of answering.
+    pub goodbye: Option<String>,
 }
 
 impl From<AuthAnswer> for Decision {
@@ -34,6 +36,7 @@ impl From<AuthAnswer> for Decision {
         Self {
             answer,
             banner: None,
+            goodbye: None,
         }
     }
 }
@@ -135,7 +138,10 @@ async fn questions<A: Application>(asker: Asker, mut app: A, logged_in: oneshot:
                     if let Some(text) = &decision.banner {
                         let _ = state.conn.banner(text);
                     }
-                    let _ = state.conn.answer_auth(id, decision.answer);
+                    match &decision.goodbye {
+                        Some(text) => state.conn.disconnect(text),
+                        None => drop(state.conn.answer_auth(id, decision.answer)),
+                    }
                     state.conn.is_open()
                 });
                 if open && let Some(logged_in) = logged_in.take() {

@@ -1,2 +1,9 @@
-//! The multi-call binary.
-fn main() {}
+//! The daemon's program; see the library.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    carrick_sshd::main()
+}

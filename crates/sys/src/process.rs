@@ -1,9 +1,12 @@
 //! Starting processes.
 
 use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
+
+use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
 /// The file of the program that is running, such that executing it runs the
 /// same version even when the file on disk was replaced meanwhile.
@@ -29,6 +32,34 @@ pub fn in_new_session(command: &mut Command, terminal: bool) -> &mut Command {
     // SAFETY: between fork and exec the closure makes two system calls, both
     // async-signal-safe; it allocates nothing and takes no lock.
     unsafe { command.pre_exec(enter) }
+}
+
+/// Takes over the descriptor `number` that the parent process left open for
+/// this one, and makes it close-on-exec. To be called once for a number, at
+/// the start of the program, before it has opened anything of its own.
+pub fn inherited(number: i32) -> io::Result<OwnedFd> {
+    if number <= 2 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not an inherited descriptor"));
+    }
+    // SAFETY: only asks whether the number is open.
+    fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
+    // SAFETY: it is open, and by this function's condition nobody owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
+    Ok(fd)
+}
+
+/// Leaves `fd` open in the programs that this process starts.
+pub fn leave_open(fd: &OwnedFd) -> io::Result<()> {
+    Ok(fcntl_setfd(fd, FdFlags::empty())?)
+}
+
+/// Takes standard input and output, and puts `/dev/null` in their places.
+pub fn take_stdin_and_stdout() -> io::Result<(OwnedFd, OwnedFd)> {
+    let take = |fd: BorrowedFd<'_>| fd.try_clone_to_owned();
+    let pair = (take(rustix::stdio::stdin())?, take(rustix::stdio::stdout())?);
+    crate::daemonize::to_dev_null(true, true, false)?;
+    Ok(pair)
 }
 
 /// Keeps other processes of the same user from reading or tracing this one,

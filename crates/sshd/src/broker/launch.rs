@@ -1,0 +1,260 @@
+//! What is run for a request, and how it is started.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use carrick_sys::process::own_executable;
+use rustix::process::{Pid, Signal};
+
+use super::env::{self, Env};
+use crate::monitor::Role;
+use crate::rpc::broker::{Program, Run, Start};
+
+/// Keeps everybody but root out while it exists; its text says why.
+const NOLOGIN: &str = "/etc/nologin";
+/// Run before the user's program, for those who have no rc file of their own.
+const SYSTEM_RC: &str = "/etc/ssh/sshrc";
+/// What runs rc files.
+const SH: &str = "/bin/sh";
+
+/// A program to start.
+#[derive(Debug)]
+pub struct Plan {
+    /// For the log.
+    pub kind: String,
+    /// Whether it is a subsystem.
+    pub subsystem: bool,
+    /// To be shown before.
+    pub complaint: String,
+    program: PathBuf,
+    argv0: OsString,
+    args: Vec<OsString>,
+    rc: Option<OsString>,
+    env: Env,
+    directory: PathBuf,
+}
+
+impl Plan {
+    /// What the rules make of the request.
+    pub fn new(start: &Start, run: &Run, tty: Option<(&str, &str)>) -> io::Result<Self> {
+        let rules = &start.rules;
+        let (asked, mut kind, subsystem) = match &run.program {
+            Program::Shell => (None, "shell".to_owned(), false),
+            Program::Exec(command) => (Some(command.clone()), "command".to_owned(), false),
+            Program::Subsystem(name) => {
+                let known = rules.subsystems.iter().find(|(known, _)| known == name);
+                let (_, line) = known.ok_or_else(|| {
+                    io::Error::other(format!("subsystem request for {name} failed, subsystem not found"))
+                })?;
+                if line == "internal-sftp" || line.starts_with("internal-sftp ") {
+                    return Err(io::Error::other(format!(
+                        "subsystem request for {name} failed: internal-sftp is not supported yet"
+                    )));
+                }
+                (Some(line.clone().into_bytes()), format!("subsystem '{name}'"), true)
+            }
+        };
+        let forced = rules.forced_command.as_ref();
+        if let Some(command) = forced {
+            kind = format!("forced-command (config) '{command}'");
+        }
+        let original = forced.and(asked.as_deref());
+        let env = env::make(start, run, tty, original);
+        let command = forced.map(|command| command.clone().into_bytes()).or(asked);
+        let shell = PathBuf::from(OsStr::from_bytes(&start.account.shell));
+        let home = PathBuf::from(OsStr::from_bytes(&start.account.home));
+        let mut plan = Self {
+            kind,
+            subsystem,
+            complaint: String::new(),
+            argv0: OsString::new(),
+            args: Vec::new(),
+            rc: None,
+            env,
+            directory: home.clone(),
+            program: shell.clone(),
+        };
+        plan.check_home();
+        let name = shell.file_name().unwrap_or(shell.as_os_str()).to_owned();
+        match command {
+            None => plan.argv0 = [OsStr::new("-"), &name].into_iter().collect(),
+            Some(command) => {
+                plan.argv0 = name;
+                plan.args = vec!["-c".into(), OsString::from_vec(command)];
+            }
+        }
+        if forced.is_none() && !subsystem {
+            plan.rc = rc_line(&home, &shell, rules.user_rc);
+        }
+        plan.override_for(start, tty.is_some());
+        Ok(plan)
+    }
+
+    /// Shows and takes `/` where the home directory cannot be entered.
+    fn check_home(&mut self) {
+        let enter = rustix::fs::access(&self.directory, rustix::fs::Access::EXEC_OK);
+        let problem = match (enter, self.directory.is_dir()) {
+            (Ok(()), true) => return,
+            (Err(problem), _) => io::Error::from(problem).to_string(),
+            (Ok(()), false) => "Not a directory".to_owned(),
+        };
+        let problem = problem.split(" (os error").next().unwrap_or_default().to_owned();
+        let home = self.directory.display();
+        self.complaint = format!("Could not chdir to home directory {home}: {problem}\r\n");
+        self.directory = "/".into();
+    }
+
+    /// Replaces the program where the user may not have it now.
+    fn override_for(&mut self, start: &Start, tty: bool) {
+        let script = if start.rules.change_password {
+            if tty {
+                self.complaint.push_str(
+                    "WARNING: Your password has expired.\r\n\
+                     You must change your password now and login again!\r\n",
+                );
+                "exec passwd"
+            } else {
+                "echo 'Password change required but no TTY available.' >&2; exit 1"
+            }
+        } else if !start.account.root && Path::new(NOLOGIN).exists() {
+            "cat /etc/nologin >&2; exit 254"
+        } else {
+            return;
+        };
+        self.program = SH.into();
+        self.argv0 = "sh".into();
+        self.args = vec!["-c".into(), script.into()];
+        self.rc = None;
+    }
+
+    /// The command, without its standard descriptors.
+    pub fn command(&self) -> Command {
+        let mut command = if let Some(rc) = &self.rc {
+            let mut command = Command::new(own_executable());
+            command.arg(Role::Session.argument()).arg(rc).arg(&self.program).arg(&self.argv0);
+            command
+        } else {
+            let mut command = Command::new(&self.program);
+            command.arg0(&self.argv0);
+            command
+        };
+        command.args(&self.args).env_clear().envs(self.env.iter()).current_dir(&self.directory);
+        command
+    }
+}
+
+/// The shell line that runs the user's rc file, or the system's.
+fn rc_line(home: &Path, shell: &Path, user_rc: bool) -> Option<OsString> {
+    let own = home.join(".ssh/rc");
+    if user_rc && own.exists() {
+        let inner = format!("{SH} .ssh/rc");
+        // The user's shell runs it, as it may have set something up.
+        return Some([shell.as_os_str(), OsStr::new(&format!(" -c '{inner}'"))].into_iter().collect());
+    }
+    Path::new(SYSTEM_RC).exists().then(|| format!("{SH} {SYSTEM_RC}").into())
+}
+
+/// `[rc line, program, argv0, arguments ..]`: runs the line, then becomes the
+/// program. Returns only if that fails.
+pub fn after_rc(args: &[OsString]) -> u8 {
+    let [rc, program, argv0, rest @ ..] = args else { return 255 };
+    let ran = Command::new(SH).arg("-c").arg(rc).stdin(std::process::Stdio::null()).status();
+    if let Err(problem) = ran {
+        eprintln!("Could not run {}: {problem}", rc.to_string_lossy());
+    }
+    let problem = Command::new(program).arg0(argv0).args(rest).exec();
+    eprintln!("{}: {problem}", program.to_string_lossy());
+    1
+}
+
+/// Starts a command that nothing waits for but the broker's loop.
+pub fn spawn(command: &mut Command) -> io::Result<Pid> {
+    let child = command.spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// The signals of RFC 4254 section 6.10.
+const SIGNALS: [(&str, Signal); 13] = [
+    ("ABRT", Signal::ABORT),
+    ("ALRM", Signal::ALARM),
+    ("FPE", Signal::FPE),
+    ("HUP", Signal::HUP),
+    ("ILL", Signal::ILL),
+    ("INT", Signal::INT),
+    ("KILL", Signal::KILL),
+    ("PIPE", Signal::PIPE),
+    ("QUIT", Signal::QUIT),
+    ("SEGV", Signal::SEGV),
+    ("TERM", Signal::TERM),
+    ("USR1", Signal::USR1),
+    ("USR2", Signal::USR2),
+];
+
+/// The signal of that name.
+pub fn signal_number(name: &str) -> Option<Signal> {
+    SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, signal)| *signal)
+}
+
+/// The name of a signal; the others share OpenSSH's name for them.
+pub fn signal_name(number: i32) -> &'static str {
+    let known = SIGNALS.iter().find(|(_, signal)| signal.as_raw() == number);
+    known.map_or("SIG@openssh.com", |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::env::tests::{run, start};
+    use super::*;
+
+    #[test]
+    fn a_shell_is_a_login_shell_and_a_command_is_not() {
+        let plan = Plan::new(&start(), &run(Program::Shell), None).unwrap();
+        assert_eq!((plan.argv0.to_str(), plan.args.len()), (Some("-sh"), 0));
+        assert!(plan.complaint.starts_with("Could not chdir to home directory /nonexistent: No such"));
+        let plan = Plan::new(&start(), &run(Program::Exec(b"id -u".to_vec())), None).unwrap();
+        assert_eq!(plan.argv0, "sh");
+        assert_eq!(plan.args, ["-c", "id -u"]);
+    }
+
+    #[test]
+    fn a_forced_command_replaces_all_and_knows_what_was_asked() {
+        let mut start = start();
+        start.rules.forced_command = Some("/bin/false".into());
+        for program in [
+            Program::Shell,
+            Program::Exec(b"rm -rf /".to_vec()),
+            Program::Subsystem("sftp".into()),
+        ] {
+            let asked = !matches!(program, Program::Shell);
+            let plan = Plan::new(&start, &run(program), None).unwrap();
+            assert_eq!(plan.args, ["-c", "/bin/false"]);
+            assert_eq!(plan.env.iter().any(|(name, _)| name == "SSH_ORIGINAL_COMMAND"), asked);
+        }
+    }
+
+    #[test]
+    fn an_old_password_allows_only_its_change() {
+        let mut start = start();
+        start.rules.change_password = true;
+        let plan = Plan::new(&start, &run(Program::Exec(b"id".to_vec())), None).unwrap();
+        assert!(plan.args[1].to_str().unwrap().contains("Password change required"));
+    }
+
+    #[test]
+    fn an_unknown_subsystem_is_refused() {
+        assert!(Plan::new(&start(), &run(Program::Subsystem("x".into())), None).is_err());
+    }
+
+    #[test]
+    fn signals_have_names_both_ways() {
+        assert_eq!(signal_number("TERM").map(Signal::as_raw), Some(15));
+        assert_eq!(signal_number("SIGTERM"), None);
+        assert_eq!(signal_name(9), "KILL");
+        assert_eq!(signal_name(31), "SIG@openssh.com");
+    }
+}

@@ -1,0 +1,240 @@
+//! The broker: the user, one per login, in a program image of its own. It
+//! starts shells and commands and hands the ends of their pipes and
+//! terminals to the worker.
+//!
+//! What could each of these do with it?
+//! - A hostile peer or worker can have it do what the user may do over SSH,
+//!   and no more: the rules (forced command, terminals, variables, number of
+//!   sessions) came from the monitor and are enforced here. A message out of
+//!   place ends the process, and with it the connection.
+//! - A hostile local user cannot trace it, although it has the user's uid:
+//!   it took that uid after it was started by root, and is not dumpable. What
+//!   the user could make it do, the user can do without it; to the monitor it
+//!   can send only log lines, of bounded rate, and to the worker descriptors
+//!   that are read and written, and nothing else.
+//!
+//! It has no more privileges than the user, and holds no secret.
+
+pub mod env;
+pub mod launch;
+pub mod session;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use carrick_sys::identity::{Identity, become_for_good};
+use carrick_sys::{mem, process};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+
+use crate::listener::EXIT_FATAL;
+use crate::log::{self, Level, Sink, error, fatal};
+use crate::rpc::Link;
+use crate::rpc::broker::{Answer, Ask, Exit, Report, Start};
+use crate::rpc::preauth::Line;
+use session::Session;
+
+/// Starts as the monitor's child: standard input is the line to it.
+pub fn start() -> u8 {
+    log::start(Level::Info, Sink::Stderr);
+    match begin() {
+        Ok(mut broker) => match broker.serve() {
+            Ok(()) => 0,
+            Err(problem) => {
+                fatal!("broker: {problem}");
+                EXIT_FATAL
+            }
+        },
+        Err(problem) => {
+            fatal!("cannot start the broker: {problem}");
+            EXIT_FATAL
+        }
+    }
+}
+
+/// On the way to a session's program: runs the user's rc file first.
+pub fn run_session(args: &[OsString]) -> u8 {
+    launch::after_rc(args)
+}
+
+struct Broker {
+    start: Start,
+    worker: Link,
+    sessions: HashMap<u32, Session>,
+    children: Vec<Child>,
+}
+
+/// A program that runs.
+struct Child {
+    session: u32,
+    pid: Pid,
+    /// Readable once it has ended.
+    ended: OwnedFd,
+}
+
+fn begin() -> io::Result<Broker> {
+    let (stdin, _) = process::take_stdin_and_stdout()?;
+    let monitor = Link::inherited(stdin);
+    let wrong = || io::Error::from(io::ErrorKind::InvalidData);
+    let (start, fds) = monitor.receive::<Start>()?.ok_or_else(wrong)?;
+    let [worker] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| wrong())?;
+    if let Some((uid, (gid, groups))) = &start.become_user {
+        become_for_good(&Identity { uid: *uid, gid: *gid, groups: groups.clone() })?;
+    }
+    process::hide_from_debuggers()?;
+    mem::stay_small();
+    let level = Level::from_number(start.log_level);
+    let carry = move |level: Level, text: &str| {
+        let line = Line { level: level.number(), text: text.to_owned() };
+        // Without a monitor there is nobody to tell.
+        let _ = monitor.send(&Report::Log(line), &[]);
+    };
+    log::start(level, Sink::Process(Box::new(carry)));
+    Ok(Broker {
+        start,
+        worker: Link::inherited(worker),
+        sessions: HashMap::new(),
+        children: Vec::new(),
+    })
+}
+
+impl Broker {
+    /// Serves the worker until it is gone.
+    fn serve(&mut self) -> io::Result<()> {
+        loop {
+            let (asked, ended) = self.wait()?;
+            for pid in ended {
+                self.report_end(pid)?;
+            }
+            if asked {
+                let Some((ask, fds)) = self.worker.receive::<Ask>()? else { return Ok(()) };
+                if !fds.is_empty() {
+                    return Err(io::Error::other("descriptors from the worker"));
+                }
+                self.answer(ask)?;
+            }
+        }
+    }
+
+    /// Waits for a question, or for programs to end: which.
+    fn wait(&self) -> io::Result<(bool, Vec<Pid>)> {
+        let mut fds = vec![PollFd::new(&self.worker, PollFlags::IN)];
+        fds.extend(self.children.iter().map(|child| PollFd::new(&child.ended, PollFlags::IN)));
+        match poll(&mut fds, None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok((false, Vec::new())),
+            Err(problem) => return Err(problem.into()),
+        }
+        let fired = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        let asked = fds.first().is_some_and(fired);
+        let ended = self.children.iter().zip(fds.iter().skip(1));
+        Ok((asked, ended.filter(|(_, fd)| fired(fd)).map(|(child, _)| child.pid).collect()))
+    }
+
+    fn answer(&mut self, ask: Ask) -> io::Result<()> {
+        match ask {
+            Ask::Terminal(terminal) => {
+                let id = terminal.session;
+                let most = usize::try_from(self.start.rules.max_sessions).unwrap_or(usize::MAX);
+                if self.sessions.len() >= most.saturating_add(1) || self.sessions.contains_key(&id) {
+                    return self.refuse(id);
+                }
+                if !self.start.rules.permit_tty {
+                    log::write(Level::Debug1, format_args!("Allocating a pty not permitted for this connection."));
+                    return self.refuse(id);
+                }
+                match Session::with_terminal(&terminal) {
+                    Ok((session, master)) => {
+                        self.sessions.insert(id, session);
+                        self.worker.send(&Answer::Terminal(id), &[master.as_fd()])
+                    }
+                    Err(problem) => {
+                        error!("session_pty_req: session {id} alloc failed: {problem}");
+                        self.refuse(id)
+                    }
+                }
+            }
+            Ask::Run(run) => {
+                let id = run.session;
+                let running = self.children.len();
+                let most = usize::try_from(self.start.rules.max_sessions).unwrap_or(usize::MAX);
+                let session = self.sessions.entry(id).or_default();
+                if session.started || running >= most {
+                    return self.refuse(id);
+                }
+                match session.run(&self.start, &run) {
+                    Ok((pid, fds)) => {
+                        self.watch(id, pid)?;
+                        let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+                        self.worker.send(&Answer::Running(id), &fds)
+                    }
+                    Err(problem) => {
+                        error!("session {id}: {problem}");
+                        self.refuse(id)
+                    }
+                }
+            }
+            Ask::Signal((id, name)) => {
+                self.signal(id, &name);
+                Ok(())
+            }
+            Ask::Forget(id) => {
+                self.sessions.remove(&id);
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse(&self, session: u32) -> io::Result<()> {
+        self.worker.send(&Answer::Refused(session), &[])
+    }
+
+    fn watch(&mut self, session: u32, pid: Pid) -> io::Result<()> {
+        let ended = pidfd_open(pid, PidfdFlags::empty())?;
+        self.children.push(Child { session, pid, ended });
+        Ok(())
+    }
+
+    fn signal(&self, session: u32, name: &str) {
+        let Some(child) = self.children.iter().find(|child| child.session == session) else {
+            error!("no session process for signal {name}");
+            return;
+        };
+        let forced = self.start.rules.forced_command.is_some()
+            || self.sessions.get(&session).is_some_and(|session| session.subsystem);
+        if forced {
+            error!("refusing to send signal {name} to forced-command or subsystem session");
+            return;
+        }
+        let Some(signal) = launch::signal_number(name) else {
+            error!("unsupported signal \"{name}\"");
+            return;
+        };
+        if let Err(problem) = rustix::process::kill_process_group(child.pid, signal) {
+            error!("kill({}, {name}): {problem}", child.pid.as_raw_nonzero());
+        }
+    }
+
+    fn report_end(&mut self, pid: Pid) -> io::Result<()> {
+        let Some((_, status)) = waitpid(Some(pid), WaitOptions::NOHANG)? else { return Ok(()) };
+        let Some(at) = self.children.iter().position(|child| child.pid == pid) else {
+            return Ok(());
+        };
+        let session = self.children.swap_remove(at).session;
+        let exit = match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Exit::Status(u32::try_from(code).unwrap_or(255)),
+            (None, Some(signal)) => {
+                Exit::Signal((launch::signal_name(signal).to_owned(), has_core(status)))
+            }
+            (None, None) => Exit::Status(255),
+        };
+        self.worker.send(&Answer::Exited((session, exit)), &[])
+    }
+}
+
+/// The bit of a wait status that says a core file was written.
+fn has_core(status: rustix::process::WaitStatus) -> bool {
+    status.as_raw() & 0x80 != 0
+}

@@ -1,0 +1,484 @@
+//! One connection, from its first byte to its last.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use carrick_config::sshd::{Options, UserEnvironment};
+use carrick_config::words::ServerCompression;
+use carrick_crypto::rng::SystemRng;
+use carrick_keys::moduli::Moduli;
+use carrick_sys::{identity, passwd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::endpoint::Endpoint;
+use super::lines::Lines;
+use super::login::{Authenticated, Login, Step};
+use super::machine::Machine;
+use super::sign::{HostKey, Signer, Violation};
+use super::spawn::{Helper, spawn};
+use super::system::Peer;
+use super::{EXIT_GRACE, Role};
+use crate::handoff::Handoff;
+use crate::listener::EXIT_FATAL;
+use crate::log::{self, Level, error, info, verbose};
+use crate::rpc::preauth::{Answer, Ask, Ending, Group, Judged, Setup, Sizes, Verdict};
+use crate::rpc::{Link, broker, postauth};
+use crate::settings::{self, Config};
+
+/// How long a worker has to say goodbye to its peer.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// Behind lines from before the login.
+const PREAUTH: &str = " [preauth]";
+
+/// Why a connection did not come to a login.
+enum End {
+    /// The worker is gone.
+    Gone,
+    /// LoginGraceTime is over.
+    Grace,
+    /// Refused for good.
+    Refused,
+    /// The worker asked what it may not.
+    Violation(Violation),
+    /// The line to the worker failed.
+    Io(io::Error),
+}
+
+impl From<io::Error> for End {
+    fn from(problem: io::Error) -> Self {
+        Self::Io(problem)
+    }
+}
+
+impl From<Violation> for End {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+/// A connection and its worker.
+struct Connection {
+    worker: Helper,
+    signer: Signer,
+    rng: SystemRng,
+    peer: Endpoint,
+    local: Endpoint,
+    moduli_file: Option<String>,
+    lines: Lines,
+}
+
+/// Serves the connection; the exit status.
+pub fn serve(
+    handoff: Handoff,
+    input: OwnedFd,
+    output: OwnedFd,
+    startup: Option<OwnedFd>,
+) -> io::Result<u8> {
+    let started = Instant::now();
+    let config = Rc::new(Config::decode(&handoff.config).map_err(io::Error::other)?);
+    let options = config.global();
+    settings::start_log(options, handoff.log_to_stderr);
+    let (peer, local) = (Endpoint::far(&input), Endpoint::near(&input));
+    verbose!(
+        "Connection from {} port {} on {} port {}",
+        peer.address,
+        peer.port,
+        local.address,
+        local.port
+    );
+    if peer.is_known() {
+        prepare_socket(options, &input);
+    }
+    let worker = spawn(Role::Worker, "sshd-session: [net]")?;
+    let setup = setup(options, &handoff, &peer);
+    worker.link.send(&Answer::Setup(setup), &[input.as_fd(), output.as_fd()])?;
+    drop((input, output));
+    let keys = handoff.host_keys.into_iter().map(|(blob, file)| HostKey { blob, file }).collect();
+    let signer = Signer::new(keys, options.host_key_algorithms.clone(), &options.kex_algorithms);
+    let mut connection = Connection {
+        worker,
+        signer,
+        rng: SystemRng,
+        peer: peer.clone(),
+        local: local.clone(),
+        moduli_file: options.moduli_file.clone(),
+        lines: Lines::new(started),
+    };
+    let who = Peer { address: peer.address.clone(), host: peer.address.clone(), port: peer.port };
+    let machine = Machine::new(Rc::clone(&config), peer, local);
+    let mut login = Login::new(machine, options.clone(), who, handoff.delay_salt);
+    let grace = options.login_grace_time;
+    let deadline = (!grace.is_zero()).then(|| started + grace);
+    match connection.login(&mut login, deadline) {
+        Ok((banner, user)) => {
+            drop(login);
+            // From here on the connection does not count among MaxStartups.
+            drop(startup);
+            connection.session(banner, &user)
+        }
+        Err(end) => Ok(connection.give_up(end)),
+    }
+}
+
+fn prepare_socket(options: &Options, socket: &OwnedFd) {
+    use rustix::net::sockopt;
+    // Neither is worth a connection.
+    let _ = sockopt::set_tcp_nodelay(socket, true);
+    if options.tcp_keep_alive {
+        let _ = sockopt::set_socket_keepalive(socket, true);
+    }
+}
+
+fn setup(options: &Options, handoff: &Handoff, peer: &Endpoint) -> Setup {
+    let key_types: Vec<_> = handoff
+        .host_keys
+        .iter()
+        .filter_map(|(blob, _)| Some((key_type(blob)?, blob)))
+        .collect();
+    let host_keys = options
+        .host_key_algorithms
+        .iter()
+        .filter_map(|name| {
+            let algorithm = carrick_keys::algorithm::find(name)?;
+            let (_, blob) = key_types.iter().find(|(kind, _)| *kind == algorithm.key_type)?;
+            Some((name.clone(), blob.to_vec()))
+        })
+        .collect();
+    let compression: &[&str] = match options.compression {
+        ServerCompression::No => &["none"],
+        ServerCompression::Delayed => &["none", "zlib@openssh.com"],
+    };
+    Setup {
+        version_addendum: options.version_addendum.clone(),
+        kex: options.kex_algorithms.clone(),
+        ciphers: options.ciphers.clone(),
+        macs: options.macs.clone(),
+        compression: compression.iter().map(|name| (*name).to_owned()).collect(),
+        host_keys,
+        user_key_algorithms: options.pubkey_accepted_algorithms.clone(),
+        rekey_bytes: options.rekey_limit.bytes,
+        rekey_seconds: options.rekey_limit.time.as_secs(),
+        alive_interval: options.client_alive_interval.as_secs(),
+        alive_count: options.client_alive_count_max,
+        log_level: log::level().number(),
+        peer: peer.pair(),
+        cell: handoff.cell.clone(),
+    }
+}
+
+/// The name in front of a key blob.
+fn key_type(blob: &[u8]) -> Option<&str> {
+    carrick_wire::Reader::new(blob).text("key type").ok()
+}
+
+impl Connection {
+    /// Answers the worker until the user is in.
+    fn login(
+        &mut self,
+        login: &mut Login<Machine>,
+        deadline: Option<Instant>,
+    ) -> Result<(Option<String>, Box<Authenticated>), End> {
+        loop {
+            if !readable(&[&self.worker.link], deadline)?[0] {
+                return Err(End::Grace);
+            }
+            let Some((ask, fds)) = self.worker.link.receive::<Ask>()? else {
+                return Err(End::Gone);
+            };
+            if !fds.is_empty() {
+                return Err(Violation("descriptors from the worker").into());
+            }
+            let step = match ask {
+                Ask::Log(line) => {
+                    self.lines.write(&line, PREAUTH, Instant::now());
+                    continue;
+                }
+                Ask::SignKex(ask) => {
+                    let signature = self.signer.sign(&ask)?;
+                    self.answer(&Answer::Signed(signature))?;
+                    continue;
+                }
+                Ask::Group(sizes) => {
+                    let group = self.group(&sizes);
+                    self.answer(&Answer::Group(group))?;
+                    continue;
+                }
+                Ask::Ended(ending) => {
+                    self.log_end(&ending, &End::who(login.who()), PREAUTH);
+                    return Err(End::Gone);
+                }
+                Ask::Attempt(attempt) => login.attempt(self.signer.first(), attempt)?,
+                Ask::Responses(responses) => login.responses(&responses)?,
+            };
+            match step {
+                Step::Answer(judged) => self.answer(&Answer::Judged(judged))?,
+                Step::In(banner, user) => return Ok((banner, user)),
+                Step::End(judged) => {
+                    if let Verdict::Disconnect((_, text)) = &judged.verdict {
+                        let who = End::who(login.who());
+                        info!("Disconnecting {}: {text}{PREAUTH}", self.named(&who));
+                    }
+                    self.answer(&Answer::Judged(judged))?;
+                    return Err(End::Refused);
+                }
+            }
+        }
+    }
+
+    fn answer(&self, answer: &Answer) -> io::Result<()> {
+        self.worker.link.send(answer, &[])
+    }
+
+    /// A group from the moduli file, which is read anew: it is long, and few
+    /// connections need it.
+    fn group(&mut self, sizes: &Sizes) -> Option<Group> {
+        let path = self.moduli_file.as_deref()?;
+        let text = std::fs::read_to_string(path)
+            .inspect_err(|problem| error!("cannot read {path}: {problem}"))
+            .ok()?;
+        let moduli = Moduli::parse(&text);
+        let group = moduli.choose(sizes.min, sizes.preferred, sizes.max, &mut self.rng)?;
+        Some(Group { prime: group.prime.clone(), generator: group.generator.clone() })
+    }
+
+    /// Ends a connection that came to no login; the exit status.
+    fn give_up(&mut self, end: End) -> u8 {
+        match end {
+            End::Gone => {}
+            End::Refused => {
+                // The worker is saying so to the peer.
+                let deadline = Instant::now() + GOODBYE;
+                while let Ok(ready) = readable(&[&self.worker.link], Some(deadline)) {
+                    if !ready[0] || !matches!(self.worker.link.receive::<Ask>(), Ok(Some(_))) {
+                        break;
+                    }
+                }
+            }
+            End::Grace => {
+                log::write(
+                    Level::Verbose,
+                    format_args!(
+                        "Timeout before authentication for {} port {}",
+                        self.peer.address, self.peer.port
+                    ),
+                );
+                self.stop();
+                return EXIT_GRACE;
+            }
+            End::Violation(what) => error!("worker asked for what it may not: {what}"),
+            End::Io(problem) => error!("line to the worker: {problem}"),
+        }
+        self.stop();
+        EXIT_FATAL
+    }
+
+    fn stop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.worker.child.kill();
+        self.reap();
+    }
+
+    fn reap(&mut self) {
+        use std::os::unix::process::ExitStatusExt;
+        match self.worker.child.wait() {
+            Ok(status) => match status.signal() {
+                None | Some(SIGKILL) => {}
+                Some(signal) => error!("worker terminated by signal {signal}"),
+            },
+            Err(problem) => error!("wait: {problem}"),
+        }
+    }
+
+    /// From login to the end of the connection; the exit status.
+    fn session(
+        &mut self,
+        banner: Option<String>,
+        user: &Authenticated,
+    ) -> io::Result<u8> {
+        let options = user.options();
+        let (for_worker, for_broker) = Link::pair()?;
+        let session = postauth::Session {
+            max_sessions: options.max_sessions,
+            accept_env: options.accept_env.clone(),
+        };
+        let judged = Judged { banner, verdict: Verdict::Success(session) };
+        self.worker.link.send(&Answer::Judged(judged), &[for_worker.as_fd()])?;
+        drop(for_worker);
+        let name = format!("sshd-session: {}", user.account().name);
+        let broker = spawn(Role::Broker, &name)?;
+        broker.link.send(&self.broker_start(user)?, &[for_broker.as_fd()])?;
+        drop(for_broker);
+        log::write(Level::Debug1, format_args!("User child is on pid {}", broker.child.id()));
+        let ended = self.attend(broker, &user.account().name);
+        if let Err(problem) = &ended {
+            error!("{problem}");
+            self.stop();
+            return Ok(EXIT_FATAL);
+        }
+        self.reap();
+        Ok(0)
+    }
+
+    /// Answers worker and broker until the worker is gone.
+    fn attend(&mut self, mut broker: Helper, user: &str) -> io::Result<()> {
+        let mut broker_lines = Lines::new(Instant::now());
+        let mut broker_open = true;
+        loop {
+            let links: &[&Link] = if broker_open {
+                &[&self.worker.link, &broker.link]
+            } else {
+                &[&self.worker.link]
+            };
+            let ready = readable(links, None)?;
+            if ready.get(1).copied().unwrap_or(false) {
+                match broker.link.receive::<broker::Report>() {
+                    Ok(Some((broker::Report::Log(line), _))) => {
+                        broker_lines.write(&line, "", Instant::now());
+                    }
+                    Ok(None) => broker_open = false,
+                    Err(problem) => {
+                        error!("line to the broker: {problem}");
+                        broker_open = false;
+                    }
+                }
+            }
+            if ready[0] && !self.attend_worker(user)? {
+                break;
+            }
+        }
+        // It ends when its line to the worker does.
+        drop(broker.link);
+        broker.child.wait().map(|_| ())
+    }
+
+    /// Answers the worker's next question; whether there was one.
+    fn attend_worker(&mut self, user: &str) -> io::Result<bool> {
+        let Some((ask, fds)) = self.worker.link.receive::<postauth::Ask>()? else {
+            return Ok(false);
+        };
+        if !fds.is_empty() {
+            return Err(io::Error::other("descriptors from the worker"));
+        }
+        match ask {
+            postauth::Ask::Log(line) => self.lines.write(&line, "", Instant::now()),
+            postauth::Ask::SignKex(ask) => {
+                let violation = |what| io::Error::other(format!("worker: {what}"));
+                let signature = self.signer.sign(&ask).map_err(violation)?;
+                self.worker.link.send(&postauth::Answer::Signed(signature), &[])?;
+            }
+            postauth::Ask::Group(sizes) => {
+                let group = self.group(&sizes);
+                self.worker.link.send(&postauth::Answer::Group(group), &[])?;
+            }
+            postauth::Ask::Ended(ending) => {
+                self.log_end(&ending, &format!("user {user} "), "");
+            }
+        }
+        Ok(true)
+    }
+
+    fn broker_start(&self, user: &Authenticated) -> io::Result<broker::Start> {
+        use std::os::unix::ffi::OsStrExt;
+        let (account, options) = (user.account(), user.options());
+        let become_user = if identity::is_root() {
+            Some((account.uid, (account.gid, passwd::groups_of(account)?)))
+        } else {
+            None
+        };
+        let pairs = options.set_env.iter().map(|pair| (pair.name.clone(), pair.value.clone()));
+        let subsystems = options.subsystems.iter().map(|s| (s.name.clone(), s.line.clone()));
+        Ok(broker::Start {
+            become_user,
+            account: broker::Account {
+                name: account.name.clone(),
+                home: account.home.as_os_str().as_bytes().to_vec(),
+                shell: account.shell.as_os_str().as_bytes().to_vec(),
+                root: account.uid == 0,
+            },
+            rules: broker::Rules {
+                forced_command: options
+                    .force_command
+                    .clone()
+                    .filter(|command| !command.eq_ignore_ascii_case("none")),
+                permit_tty: options.permit_tty,
+                accept_env: options.accept_env.clone(),
+                set_env: pairs.collect(),
+                user_environment: match &options.permit_user_environment {
+                    UserEnvironment::No => None,
+                    UserEnvironment::Yes => Some("*".to_owned()),
+                    UserEnvironment::Only(patterns) => Some(patterns.clone()),
+                },
+                user_rc: options.permit_user_rc,
+                subsystems: subsystems.collect(),
+                max_sessions: options.max_sessions,
+                change_password: user.must_change_password(),
+            },
+            peer: self.peer.pair(),
+            local: self.local.pair(),
+            log_level: log::level().number(),
+        })
+    }
+
+    /// "user name 192.0.2.1 port 22".
+    fn named(&self, who: &str) -> impl fmt::Display {
+        format!("{who}{} port {}", self.peer.address, self.peer.port)
+    }
+
+    /// Logs the end of a connection in OpenSSH's words.
+    fn log_end(&self, ending: &Ending, who: &str, mark: &str) {
+        let Endpoint { address, port } = &self.peer;
+        let id = self.named(who);
+        match ending {
+            Ending::Closed => info!("Connection closed by {id}{mark}"),
+            Ending::Reset => info!("Connection reset by {id}{mark}"),
+            Ending::Silent => info!("Timeout, client not responding from {id}{mark}"),
+            Ending::Goodbye((code, text)) => {
+                info!("Received disconnect from {address} port {port}:{code}: {text}{mark}");
+                info!("Disconnected from {id}{mark}");
+            }
+            Ending::NoCommon((what, offer)) => {
+                info!(
+                    "Unable to negotiate with {id}: no matching {what} found. Their offer: {offer}{mark}"
+                );
+            }
+            Ending::BadIdent(text) => {
+                error!("kex_exchange_identification: {text}{mark}");
+                info!("banner exchange: Connection from {id}: invalid format{mark}");
+            }
+            Ending::Fault(text) => {
+                info!("ssh_dispatch_run_fatal: Connection from {id}: {text}{mark}");
+            }
+            Ending::Ours => info!("Disconnected from {id}{mark}"),
+        }
+    }
+}
+
+const SIGKILL: i32 = 9;
+
+impl End {
+    /// The user's part of a name for the connection.
+    fn who(user: Option<(String, bool)>) -> String {
+        match user {
+            None => String::new(),
+            Some((name, true)) => format!("authenticating user {name} "),
+            Some((name, false)) => format!("invalid user {name} "),
+        }
+    }
+}
+
+/// Waits until one of `links` can be read, or the deadline: which ones can.
+fn readable(links: &[&Link], deadline: Option<Instant>) -> io::Result<Vec<bool>> {
+    loop {
+        let mut fds: Vec<_> = links.iter().map(|link| PollFd::new(*link, PollFlags::IN)).collect();
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut fds, timeout.as_ref()) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(problem) => return Err(problem.into()),
+            Ok(_) => return Ok(fds.iter().map(|fd| !fd.revents().is_empty()).collect()),
+        }
+    }
+}

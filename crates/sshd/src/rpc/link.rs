@@ -1,0 +1,67 @@
+//! One end of the line between two processes.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use carrick_sys::fdpass;
+use zeroize::Zeroize;
+
+use super::field::{Field, from_bytes, to_bytes};
+
+/// The longest message. The largest honest one is a key exchange transcript:
+/// two KEXINITs of at most a packet each, a host key, and public values.
+const MAX_MESSAGE: usize = 128 * 1024;
+
+/// One end of a line.
+#[derive(Debug)]
+pub struct Link(OwnedFd);
+
+impl Link {
+    /// A line; close-on-exec at both ends.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (a, b) = fdpass::pair()?;
+        Ok((Self(a), Self(b)))
+    }
+
+    /// The end that a parent process gave this one.
+    pub fn inherited(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
+    /// Sends `message` with descriptors.
+    pub fn send(&self, message: &impl Field, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let mut bytes = to_bytes(message);
+        let sent = fdpass::send(&self.0, &bytes, fds);
+        // It may have held a password or a shared secret.
+        bytes.zeroize();
+        sent
+    }
+
+    /// Receives a message; `None` once the other end is closed.
+    pub fn receive<T: Field>(&self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+        let Some(mut raw) = fdpass::receive(&self.0, MAX_MESSAGE)? else { return Ok(None) };
+        let message = from_bytes(&raw.bytes);
+        raw.bytes.zeroize();
+        match message {
+            Ok(message) => Ok(Some((message, raw.fds))),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+
+    /// The descriptor, to give it to a process.
+    pub fn into_fd(self) -> OwnedFd {
+        self.0
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Link {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}

@@ -1,0 +1,345 @@
+//! After the login: sessions, each a channel at the peer's side and pipes or
+//! a terminal from the broker at ours (RFC 4254 section 6).
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+
+use carrick::{
+    Channel, Connection, Error, IncomingRequest, Open, OpenReason, PtySize, Request, Server, Stream,
+};
+use carrick_keys::matching::pattern;
+use carrick_sys::pty;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::desk::Granted;
+use super::relay::{self, Fd};
+use super::stream::watch;
+use crate::log::debug;
+use crate::rpc::Link;
+use crate::rpc::broker::{Answer, Ask, Exit, Program, Run, Terminal};
+
+/// The most variables of one session, and their bytes.
+const VARIABLES: usize = 128;
+const VARIABLE_BYTES: usize = 64 * 1024;
+
+/// What the broker says on one session. It answers questions, of which each
+/// session puts two at most, and reports one end: so the queue is bounded.
+type News = (Answer, Vec<OwnedFd>);
+
+/// The broker's line, and who waits for what on it.
+struct Broker {
+    link: AsyncFd<Link>,
+    waiting: Mutex<HashMap<u32, UnboundedSender<News>>>,
+    accept_env: Vec<String>,
+}
+
+/// Serves the connection until it is over: why it ended.
+pub async fn serve(connection: Connection<Server>, granted: Granted) -> io::Result<Error> {
+    let broker = Arc::new(Broker {
+        link: watch(granted.broker, Interest::READABLE)?,
+        waiting: Mutex::default(),
+        accept_env: granted.session.accept_env,
+    });
+    let most = usize::try_from(granted.session.max_sessions).unwrap_or(usize::MAX);
+    let listen = broker.listen();
+    let globals = async {
+        // What is not asked for here is refused: forwardings come later.
+        while connection.next_global_request().await.is_some() {}
+        connection.closed().await
+    };
+    let opens = async {
+        let mut next = 0_u32;
+        while let Some(incoming) = connection.accept_open().await {
+            let count = broker.count();
+            match incoming.kind {
+                Open::Session if count < most => {
+                    let id = next;
+                    next = next.wrapping_add(1);
+                    if let Ok(channel) = incoming.accept() {
+                        broker.begin(id, channel);
+                    }
+                }
+                Open::Session => {
+                    debug!("no more sessions: {count} are open");
+                    incoming.refuse(OpenReason::CONNECT_FAILED, "open failed");
+                }
+                Open::Unknown { .. } => {
+                    incoming.refuse(OpenReason::UNKNOWN_CHANNEL_TYPE, "open failed");
+                }
+                _ => incoming.refuse(OpenReason::ADMINISTRATIVELY_PROHIBITED, "open failed"),
+            }
+        }
+        connection.closed().await
+    };
+    tokio::select! {
+        error = opens => Ok(error),
+        error = globals => Ok(error),
+        problem = listen => Err(problem),
+    }
+}
+
+impl Broker {
+    fn count(&self) -> usize {
+        self.waiting.lock().map_or(usize::MAX, |waiting| waiting.len())
+    }
+
+    /// Takes what the broker says to whom it is for, until it is gone.
+    async fn listen(&self) -> io::Error {
+        loop {
+            let mut ready = match self.link.readable().await {
+                Ok(ready) => ready,
+                Err(problem) => return problem,
+            };
+            // Level-triggered by hand: one message, then look again.
+            if !is_readable(self.link.get_ref()) {
+                ready.clear_ready();
+                continue;
+            }
+            match self.link.get_ref().receive::<Answer>() {
+                Ok(Some(news)) => self.deliver(news),
+                Ok(None) => return io::Error::other("the broker has ended"),
+                Err(problem) => return problem,
+            }
+        }
+    }
+
+    fn deliver(&self, news: News) {
+        let id = match &news.0 {
+            Answer::Terminal(id) | Answer::Running(id) | Answer::Refused(id) => *id,
+            Answer::Exited((id, _)) => *id,
+        };
+        let Ok(waiting) = self.waiting.lock() else { return };
+        if let Some(session) = waiting.get(&id) {
+            // A session that has just ended does not care.
+            let _ = session.send(news);
+        }
+    }
+
+    fn ask(&self, ask: &Ask) -> io::Result<()> {
+        self.link.get_ref().send(ask, &[])
+    }
+
+    /// Serves a session in a task of its own.
+    fn begin(self: &Arc<Self>, id: u32, channel: Channel<Server>) {
+        let (sender, news) = unbounded_channel();
+        if let Ok(mut waiting) = self.waiting.lock() {
+            waiting.insert(id, sender);
+        }
+        let broker = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut session =
+                Session { id, channel, broker, news, env: Vec::new(), terminal: None };
+            if let Some(pipes) = session.until_started().await {
+                session.run(pipes).await;
+            }
+            session.end();
+        });
+    }
+}
+
+fn is_readable(link: &Link) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(link, PollFlags::IN)], Some(&now)).is_ok_and(|fired| fired > 0)
+}
+
+struct Session {
+    id: u32,
+    channel: Channel<Server>,
+    broker: Arc<Broker>,
+    news: UnboundedReceiver<News>,
+    env: Vec<(String, Vec<u8>)>,
+    terminal: Option<Fd>,
+}
+
+/// The ends of a program's pipes; none with a terminal.
+struct Pipes {
+    stdin: Fd,
+    stdout: Fd,
+    stderr: Option<Fd>,
+}
+
+fn watched(fd: OwnedFd, interest: Interest) -> io::Result<Fd> {
+    Ok(Arc::new(watch(fd, interest)?))
+}
+
+impl Session {
+    /// Answers requests until a program runs. `None`: the channel is closed.
+    async fn until_started(&mut self) -> Option<Pipes> {
+        while let Some(incoming) = self.channel.next_request().await {
+            let program = match &incoming.request {
+                Request::Shell => Program::Shell,
+                Request::Exec { command } => Program::Exec(command.clone()),
+                Request::Subsystem { name } => Program::Subsystem(name.clone()),
+                Request::Pty { term, size, modes } => {
+                    let ok = self.make_terminal(term.clone(), *size, modes.clone()).await;
+                    incoming.reply(ok);
+                    continue;
+                }
+                Request::Env { name, value } => {
+                    let ok = self.take_variable(name, value);
+                    incoming.reply(ok);
+                    continue;
+                }
+                _ => {
+                    self.other(incoming);
+                    continue;
+                }
+            };
+            let started = self.start(program).await;
+            incoming.reply(started.is_some());
+            if started.is_some() {
+                return started;
+            }
+        }
+        None
+    }
+
+    fn take_variable(&mut self, name: &str, value: &[u8]) -> bool {
+        let accepted = self.broker.accept_env.iter().any(|allowed| pattern(name, allowed));
+        let bytes: usize = self.env.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let fits = self.env.len() < VARIABLES && bytes + name.len() + value.len() <= VARIABLE_BYTES;
+        if accepted && fits {
+            self.env.push((name.to_owned(), value.to_vec()));
+        } else {
+            debug!("Ignoring env request {name}: disallowed name");
+        }
+        accepted && fits
+    }
+
+    async fn make_terminal(&mut self, term: String, size: PtySize, modes: Vec<u8>) -> bool {
+        if self.terminal.is_some() {
+            return false;
+        }
+        let ask = Ask::Terminal(Terminal {
+            session: self.id,
+            term,
+            chars: (size.cols, size.rows),
+            pixels: (size.width_px, size.height_px),
+            modes,
+        });
+        if self.broker.ask(&ask).is_err() {
+            return false;
+        }
+        let Some((Answer::Terminal(_), fds)) = self.news.recv().await else { return false };
+        let Ok([fd]) = <[OwnedFd; 1]>::try_from(fds) else { return false };
+        self.terminal = watched(fd, Interest::READABLE | Interest::WRITABLE).ok();
+        self.terminal.is_some()
+    }
+
+    async fn start(&mut self, program: Program) -> Option<Pipes> {
+        let env = std::mem::take(&mut self.env);
+        self.broker.ask(&Ask::Run(Run { session: self.id, env, program })).ok()?;
+        let (Answer::Running(_), fds) = self.news.recv().await? else { return None };
+        if let Some(terminal) = &self.terminal {
+            return Some(Pipes {
+                stdin: Arc::clone(terminal),
+                stdout: Arc::clone(terminal),
+                stderr: None,
+            });
+        }
+        let [stdin, stdout, stderr] = <[OwnedFd; 3]>::try_from(fds).ok()?;
+        Some(Pipes {
+            stdin: watched(stdin, Interest::WRITABLE).ok()?,
+            stdout: watched(stdout, Interest::READABLE).ok()?,
+            stderr: Some(watched(stderr, Interest::READABLE).ok()?),
+        })
+    }
+
+    /// Moves bytes until the program has ended and said all, or the peer
+    /// closes the channel.
+    async fn run(&mut self, pipes: Pipes) {
+        let channel = self.channel.clone();
+        let mut output = pin!(async {
+            let out = relay::outward(Arc::clone(&pipes.stdout), channel.clone(), Stream::Data);
+            match &pipes.stderr {
+                Some(stderr) => {
+                    let err = relay::outward(Arc::clone(stderr), channel.clone(), Stream::Stderr);
+                    tokio::join!(out, err);
+                }
+                None => out.await,
+            }
+        });
+        // It holds the only handle to the program's standard input, so that
+        // the program sees its end as soon as the peer has sent it.
+        let mut input = pin!(relay::inward(pipes.stdin, channel.clone()));
+        let (mut reading, mut said_all, mut ended) = (true, false, false);
+        while !(said_all && ended) {
+            tokio::select! {
+                () = &mut output, if !said_all => {
+                    said_all = true;
+                    // The peer may have closed the channel just now.
+                    let _ = channel.send_eof();
+                }
+                () = &mut input, if reading => reading = false,
+                request = channel.next_request() => match request {
+                    Some(request) => self.other(request),
+                    None => return,
+                },
+                news = self.news.recv() => match news {
+                    Some((Answer::Exited((_, exit)), _)) => {
+                        ended = true;
+                        report(&channel, exit);
+                        if let Some(terminal) = &self.terminal && !said_all {
+                            relay::rest(terminal, &channel).await;
+                            said_all = true;
+                        }
+                    }
+                    Some(_) => {}
+                    None => return,
+                },
+            }
+        }
+        // As above.
+        let _ = channel.send_eof();
+        channel.close();
+    }
+
+    /// Requests that may come at any time.
+    fn other(&self, incoming: IncomingRequest<Server>) {
+        let ok = match &incoming.request {
+            Request::WindowChange(size) => self.terminal.as_ref().is_some_and(|terminal| {
+                let PtySize { cols, rows, width_px, height_px } = *size;
+                pty::set_size(terminal.get_ref(), cols, rows, width_px, height_px).is_ok()
+            }),
+            Request::Signal { name } => {
+                self.broker.ask(&Ask::Signal((self.id, name.clone()))).is_ok()
+            }
+            Request::Break { .. } => self
+                .terminal
+                .as_ref()
+                .is_some_and(|terminal| rustix::termios::tcsendbreak(terminal.get_ref()).is_ok()),
+            _ => false,
+        };
+        incoming.reply(ok);
+    }
+
+    fn end(&self) {
+        self.channel.close();
+        if let Ok(mut waiting) = self.broker.waiting.lock() {
+            waiting.remove(&self.id);
+        }
+        // Without a broker there is nothing to forget.
+        let _ = self.broker.ask(&Ask::Forget(self.id));
+    }
+}
+
+/// Tells the peer how the program ended.
+fn report(channel: &Channel<Server>, exit: Exit) {
+    let request = match exit {
+        Exit::Status(code) => Request::ExitStatus { code },
+        Exit::Signal((name, core_dumped)) => Request::ExitSignal {
+            name,
+            core_dumped,
+            message: String::new(),
+            language: String::new(),
+        },
+    };
+    // The peer may have closed the channel just now.
+    let _ = channel.notify(request);
+}
