@@ -5,9 +5,8 @@ pub(crate) mod hostkey;
 mod proxy;
 pub(crate) mod resolve;
 
-use std::io;
+use std::io::{self, PipeReader, PipeWriter};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use carrick_config::ssh::Options;
@@ -30,8 +29,10 @@ pub(crate) enum Dialled {
     },
     /// Through a command's standard input and output.
     Proxy {
-        /// Our end, non-blocking.
-        stream: UnixStream,
+        /// The command's output.
+        input: PipeReader,
+        /// The command's input.
+        output: PipeWriter,
         /// The command, ended with the session.
         proxy: Proxy,
     },

@@ -1,9 +1,7 @@
 //! ProxyCommand: a command whose standard input and output are the
 //! connection.
 
-use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
@@ -12,22 +10,23 @@ use crate::log::debug;
 /// A running proxy command.
 pub(crate) struct Proxy(Child);
 
-/// Starts `command` with the user's shell. The stream returned is one end of
-/// a socket pair, the command has the other as its standard input and output.
-pub(crate) fn start(command: &str) -> io::Result<(UnixStream, Proxy)> {
+/// Starts `command` with the user's shell and returns its output and input.
+/// They are two pipes, as with OpenSSH: a daemon behind one (`sshd -i`) tells
+/// from that, that there is no address.
+pub(crate) fn start(command: &str) -> io::Result<(PipeReader, PipeWriter, Proxy)> {
     debug!("Executing proxy command: exec {command}");
-    let (ours, theirs) = UnixStream::pair()?;
+    let (its_input, our_output) = io::pipe()?;
+    let (our_input, its_output) = io::pipe()?;
     let shell = shell();
     let child = Command::new(&shell)
         .arg0(&shell)
         .arg("-c")
         .arg(format!("exec {command}"))
-        .stdin(Stdio::from(OwnedFd::from(theirs.try_clone()?)))
-        .stdout(Stdio::from(OwnedFd::from(theirs)))
+        .stdin(Stdio::from(its_input))
+        .stdout(Stdio::from(its_output))
         .spawn()
         .map_err(|e| io::Error::other(format!("{shell}: {}", crate::text::os_error(&e))))?;
-    ours.set_nonblocking(true)?;
-    Ok((ours, Proxy(child)))
+    Ok((our_input, our_output, Proxy(child)))
 }
 
 /// The shell that runs commands for the user.

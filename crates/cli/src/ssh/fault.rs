@@ -41,9 +41,8 @@ pub(super) fn tell(why: &carrick::Error, remote: &Remote, host: &str, phase: Pha
     let proxied = remote.0 == PROXIED;
     let remote = &remote.0;
     match why {
-        // A command that ends with our bytes unread resets the socket pair;
-        // with two pipes, as elsewhere, it would just be closed.
-        carrick::Error::Io(e) if proxied && e.kind() == io::ErrorKind::ConnectionReset => {
+        // A command that has ended: its input may break before its output ends.
+        carrick::Error::Io(e) if proxied && e.kind() == io::ErrorKind::BrokenPipe => {
             protocol(&proto::Error::Closed, remote, host, phase);
         }
         carrick::Error::Protocol(why) => protocol(why, remote, host, phase),

@@ -9,6 +9,7 @@ use carrick::proto::transport::RekeyLimit;
 use carrick_config::ssh::Options;
 use carrick_config::words::{SessionType, WarnWeakCrypto};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::args::Args;
 use super::auth::{Authenticator, Outcome};
@@ -107,8 +108,10 @@ fn connect(options: &Options, prepared: Prepared) -> u8 {
                     Err(e) => failed(&e),
                 }
             }
-            Dialled::Proxy { stream, proxy } => {
-                let status = match tokio::net::UnixStream::from_std(stream) {
+            Dialled::Proxy { input, output, proxy } => {
+                let stream = Receiver::from_owned_fd(input.into())
+                    .and_then(|r| Ok(tokio::io::join(r, Sender::from_owned_fd(output.into())?)));
+                let status = match stream {
                     Ok(stream) => {
                         let check = HostCheck::new(options, None);
                         let (remote, via) = (Remote::proxied(), "(via proxy)".to_owned());
@@ -143,7 +146,7 @@ fn dial(options: &Options) -> Option<Dialled> {
         }
     };
     match connect::start_proxy(&command) {
-        Ok((stream, proxy)) => Some(Dialled::Proxy { stream, proxy }),
+        Ok((input, output, proxy)) => Some(Dialled::Proxy { input, output, proxy }),
         Err(e) => {
             log!(Fatal, "proxy command: {}", crate::text::os_error(&e));
             None
