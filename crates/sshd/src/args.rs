@@ -61,7 +61,7 @@ pub struct Args {
 /// Reads the command line. The error is the text to print.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, String> {
     let mut out = Args::default();
-    let mut parser = lexopt::Parser::from_args(args);
+    let mut parser = lexopt::Parser::from_iter(args);
     let usage = |problem: lexopt::Error| format!("{problem}\n{USAGE}");
     while let Some(arg) = parser.next().map_err(usage)? {
         let Short(flag) = arg else {

@@ -48,10 +48,13 @@ struct Signals {
     restart: Arc<AtomicBool>,
     children: Arc<AtomicBool>,
     terminate: Arc<AtomicUsize>,
+    _write: Option<UnixStream>,
 }
 
 impl Signals {
-    fn watch() -> io::Result<Self> {
+    /// Watches for signals; in debug mode, where this process becomes the
+    /// monitor, they keep their usual effect.
+    fn watch(debug: bool) -> io::Result<Self> {
         let (wake, write) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
@@ -60,7 +63,12 @@ impl Signals {
             restart: Arc::default(),
             children: Arc::default(),
             terminate: Arc::default(),
+            _write: None,
         };
+        if debug {
+            // Kept open: a closed end would be readable for ever.
+            return Ok(Self { _write: Some(write), ..out });
+        }
         signal_hook::flag::register(SIGHUP, Arc::clone(&out.restart))?;
         signal_hook::flag::register(SIGCHLD, Arc::clone(&out.children))?;
         for (signal, number) in [(SIGTERM, 15), (SIGQUIT, 3), (SIGINT, 2)] {
@@ -93,7 +101,7 @@ pub fn serve(
     handoff: Handoff,
     debug: bool,
 ) -> io::Result<Over> {
-    let signals = Signals::watch()?;
+    let signals = Signals::watch(debug)?;
     let mut server = Server {
         options,
         handoff: super::shared(&handoff)?,

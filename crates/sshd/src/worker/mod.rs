@@ -46,8 +46,10 @@ const GOODBYE: Duration = Duration::from_secs(3);
 /// Starts as the monitor's child: standard input is the line to it.
 pub fn start() -> u8 {
     log::start(Level::Info, Sink::Stderr);
-    let outcome = begin().and_then(|(monitor, setup, connection)| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // The runtime makes its descriptors now: in the cell it no longer could.
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = built.and_then(|runtime| {
+        let (monitor, setup, connection) = begin()?;
         let status = runtime.block_on(serve(monitor, setup, connection))?;
         // What still runs has nobody to run for.
         runtime.shutdown_background();
