@@ -7,7 +7,8 @@ use carrick_sys::passwd::{self, Account};
 /// My account; `None` if my uid has no name.
 pub(crate) fn me() -> Option<&'static Account> {
     static ME: OnceLock<Option<Account>> = OnceLock::new();
-    ME.get_or_init(|| passwd::by_uid(uid()).ok().flatten()).as_ref()
+    ME.get_or_init(|| passwd::by_uid(uid()).ok().flatten())
+        .as_ref()
 }
 
 /// My real uid.
@@ -17,5 +18,8 @@ pub(crate) fn uid() -> u32 {
 
 /// This machine's name.
 pub(crate) fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }

@@ -40,7 +40,12 @@ pub(crate) struct Getopt {
 impl Getopt {
     /// `spec` as for getopt(3): flag letters, `:` after those with a value.
     pub(crate) fn new(spec: &'static str, args: Vec<OsString>) -> Self {
-        Self { spec, args: args.into_iter(), cluster: Vec::new(), operand: None }
+        Self {
+            spec,
+            args: args.into_iter(),
+            cluster: Vec::new(),
+            operand: None,
+        }
     }
 
     /// The next flag; `None` at an operand, `--` or the end.
@@ -65,8 +70,14 @@ impl Getopt {
             }
         }
         let flag = char::from(self.cluster.remove(0));
-        let at = if flag == ':' { None } else { self.spec.find(flag) };
-        let Some(at) = at else { return Err(BadFlag::Unknown(flag)) };
+        let at = if flag == ':' {
+            None
+        } else {
+            self.spec.find(flag)
+        };
+        let Some(at) = at else {
+            return Err(BadFlag::Unknown(flag));
+        };
         if self.spec.as_bytes().get(at + 1) != Some(&b':') {
             return Ok(Some((flag, None)));
         }
@@ -127,8 +138,14 @@ mod tests {
 
     #[test]
     fn dashes() {
-        assert_eq!(run("v", &["-v", "--", "-v"]), (vec!["v".into()], vec!["-v".into()]));
-        assert_eq!(run("v", &["-", "-v"]), (vec![], vec!["-".into(), "-v".into()]));
+        assert_eq!(
+            run("v", &["-v", "--", "-v"]),
+            (vec!["v".into()], vec!["-v".into()])
+        );
+        assert_eq!(
+            run("v", &["-", "-v"]),
+            (vec![], vec!["-".into(), "-v".into()])
+        );
         assert_eq!(run("v", &["--help"]).0, ["unknown option -- -"]);
     }
 
@@ -141,7 +158,10 @@ mod tests {
 
     #[test]
     fn parsing_goes_on_after_an_operand() {
-        let mut g = Getopt::new("vl:", ["host", "-l", "me", "cmd", "-v"].map(OsString::from).into());
+        let mut g = Getopt::new(
+            "vl:",
+            ["host", "-l", "me", "cmd", "-v"].map(OsString::from).into(),
+        );
         assert_eq!(g.next(), Ok(None));
         assert_eq!(g.take_operand().unwrap(), "host");
         assert_eq!(g.next(), Ok(Some(('l', Some("me".into())))));

@@ -25,13 +25,19 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         error!("{AT}");
         error!("@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @");
         error!("{AT}");
-        error!("Permissions 0{mode:03o} for '{}' are too open.", path.display());
+        error!(
+            "Permissions 0{mode:03o} for '{}' are too open.",
+            path.display()
+        );
         error!("It is required that your private key files are NOT accessible by others.");
         error!("This private key will be ignored.");
         return Err("bad permissions".into());
     }
     let mut bytes = Zeroizing::new(Vec::new());
-    file.by_ref().take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|e| os_error(&e))?;
+    file.by_ref()
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| os_error(&e))?;
     if bytes.len() as u64 > MAX_FILE {
         return Err("invalid format".into());
     }

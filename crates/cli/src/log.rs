@@ -45,7 +45,9 @@ const ALL: [Level; 8] = [
 impl Level {
     /// By its number, from 0 for quiet, cut to the range.
     pub(crate) fn from_number(n: i8) -> Self {
-        ALL.get(usize::try_from(n).unwrap_or(0)).copied().unwrap_or(Self::Debug3)
+        ALL.get(usize::try_from(n).unwrap_or(0))
+            .copied()
+            .unwrap_or(Self::Debug3)
     }
 
     /// As in `LogLevel`.
@@ -113,7 +115,9 @@ fn set_sink(sink: Sink) {
 
 /// Appends messages to the file `path` from now on.
 pub(crate) fn to_file(path: &str) -> std::io::Result<()> {
-    set_sink(Sink::File(File::options().append(true).create(true).open(path)?));
+    set_sink(Sink::File(
+        File::options().append(true).create(true).open(path)?,
+    ));
     Ok(())
 }
 
@@ -250,7 +254,10 @@ impl tracing::Subscriber for Events {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut text = EventText(String::new());
         event.record(&mut text);
-        write(from_tracing(*event.metadata().level()), format_args!("{}", text.0));
+        write(
+            from_tracing(*event.metadata().level()),
+            format_args!("{}", text.0),
+        );
     }
 
     fn enter(&self, _: &tracing::span::Id) {}

@@ -26,7 +26,10 @@ const PROGRAMS: &[(&str, Program)] = &[("ssh", ssh::main), ("ssh-keygen", keygen
 /// The program called `name`, which may be a path.
 fn program(name: &OsStr) -> Option<Program> {
     let base = name.as_bytes().rsplit(|b| *b == b'/').next()?;
-    PROGRAMS.iter().find(|(known, _)| known.as_bytes() == base).map(|(_, program)| *program)
+    PROGRAMS
+        .iter()
+        .find(|(known, _)| known.as_bytes() == base)
+        .map(|(_, program)| *program)
 }
 
 fn main() -> ExitCode {
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
         }
         first => {
             if let Some(first) = first {
-                eprintln!("carrick: no program called {first:?}");
+                eprintln!("carrick: no program called {}", first.display());
             }
             eprintln!("usage: carrick program [argument ...]\nprograms:");
             for (name, _) in PROGRAMS {

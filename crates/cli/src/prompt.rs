@@ -71,15 +71,21 @@ pub(crate) fn ask(prompt: &str, how: Ask) -> Option<Answer> {
     let answer = match (route(require.as_deref(), display, terminal), tty) {
         (Route::Askpass, _) => askpass(prompt),
         (Route::Terminal, Some(tty)) => on_terminal(prompt, &tty, &tty, how.echo),
-        (Route::Terminal, None) if how.stdin => {
-            on_terminal(prompt, rustix::stdio::stdin(), rustix::stdio::stderr(), how.echo)
-        }
+        (Route::Terminal, None) if how.stdin => on_terminal(
+            prompt,
+            rustix::stdio::stdin(),
+            rustix::stdio::stderr(),
+            how.echo,
+        ),
         _ => {
             debug!("read_passphrase: can't open /dev/tty: no terminal to ask on");
             Ok(None)
         }
     };
-    answer.inspect_err(|e| error!("read_passphrase: {e}")).ok().flatten()
+    answer
+        .inspect_err(|e| error!("read_passphrase: {e}"))
+        .ok()
+        .flatten()
 }
 
 /// As [`ask`], with the empty answer for none.
@@ -103,14 +109,22 @@ fn askpass(prompt: &str) -> io::Result<Option<Answer>> {
     if !child.wait()?.success() {
         return Ok(None);
     }
-    let end = text.iter().position(|b| *b == b'\r' || *b == b'\n').unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|b| *b == b'\r' || *b == b'\n')
+        .unwrap_or(text.len());
     text.truncate(end);
     Ok(Some(text))
 }
 
 /// Signals that end or stop a program at a terminal.
-const HELD: [Number; 5] =
-    [Number::SIGINT, Number::SIGTERM, Number::SIGHUP, Number::SIGQUIT, Number::SIGTSTP];
+const HELD: [Number; 5] = [
+    Number::SIGINT,
+    Number::SIGTERM,
+    Number::SIGHUP,
+    Number::SIGQUIT,
+    Number::SIGTSTP,
+];
 
 /// One line read, or why not.
 enum Line {
@@ -200,7 +214,15 @@ pub(crate) fn confirm(prompt: &str, fingerprint: Option<&str>) -> bool {
     };
     let mut text = prompt;
     loop {
-        let Some(answer) = ask(text, Ask { echo: true, stdin: false }) else { return false };
+        let Some(answer) = ask(
+            text,
+            Ask {
+                echo: true,
+                stdin: false,
+            },
+        ) else {
+            return false;
+        };
         if let Some(decision) = decide(&answer, fingerprint) {
             return decision;
         }

@@ -22,7 +22,11 @@ fn version_and_queries() {
     assert!(text(&output.stderr).starts_with("Carrick_0."));
     let output = ssh(&["-Q", "cipher-auth"]);
     assert!(output.status.success());
-    assert!(text(&output.stdout).lines().any(|l| l == "aes128-gcm@openssh.com"));
+    assert!(
+        text(&output.stdout)
+            .lines()
+            .any(|l| l == "aes128-gcm@openssh.com")
+    );
     let output = ssh(&["-Q", "foo"]);
     assert_eq!(output.status.code(), Some(255));
     assert_eq!(text(&output.stderr), "Unsupported query \"foo\"\r\n");
@@ -30,10 +34,24 @@ fn version_and_queries() {
 
 #[test]
 fn the_configuration_is_dumped() {
-    let output = ssh(&["-G", "-F", "none", "-p", "2222", "-o", "RekeyLimit 1k 1h", "me@There"]);
+    let output = ssh(&[
+        "-G",
+        "-F",
+        "none",
+        "-p",
+        "2222",
+        "-o",
+        "RekeyLimit 1k 1h",
+        "me@There",
+    ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let lines = text(&output.stdout);
-    for line in ["user me", "hostname there", "port 2222", "rekeylimit 1024 3600"] {
+    for line in [
+        "user me",
+        "hostname there",
+        "port 2222",
+        "rekeylimit 1024 3600",
+    ] {
         assert!(lines.lines().any(|l| l == line), "{line}\n{lines}");
     }
 }
@@ -44,28 +62,63 @@ fn refusals_end_with_255() {
         (&[][..], "usage: ssh "),
         (&["-z"], "unknown option -- z"),
         (&["-p", "0", "h"], "Bad port '0'"),
-        (&["-F", "none", "-o", "Nonsense=1", "h"], "Bad configuration option: nonsense"),
-        (&["-F", "none", "-o", "Port=x", "h"], "Bad port 'x'."),
-        (&["-F", "/no/such/file", "h"], "Can't open user config file /no/such/file: No such file"),
-        (&["-F", "none", "-o", "ForwardAgent=yes", "h"], "ForwardAgent is not built yet"),
-        (&["-F", "none", "-f", "h"], "Cannot fork into background without a command to execute."),
-        (&["-F", "none", "-s", "h"], "You must specify a subsystem to invoke."),
-        (&["-F", "none", "no-such-host.invalid"], "Could not resolve hostname no-such-host.invalid"),
-        (&["-F", "none", "-o", "ProxyCommand=false", "h"], "Connection closed by UNKNOWN port 65535"),
         (
-            &["-F", "none", "-o", "ProxyCommand=printf 'junk\\nSSH-1.5-x\\n'", "h"],
+            &["-F", "none", "-o", "Nonsense=1", "h"],
+            "Bad configuration option: nonsense",
+        ),
+        (&["-F", "none", "-o", "Port=x", "h"], "Bad port 'x'."),
+        (
+            &["-F", "/no/such/file", "h"],
+            "Can't open user config file /no/such/file: No such file",
+        ),
+        (
+            &["-F", "none", "-o", "ForwardAgent=yes", "h"],
+            "ForwardAgent is not built yet",
+        ),
+        (
+            &["-F", "none", "-f", "h"],
+            "Cannot fork into background without a command to execute.",
+        ),
+        (
+            &["-F", "none", "-s", "h"],
+            "You must specify a subsystem to invoke.",
+        ),
+        (
+            &["-F", "none", "no-such-host.invalid"],
+            "Could not resolve hostname no-such-host.invalid",
+        ),
+        (
+            &["-F", "none", "-o", "ProxyCommand=false", "h"],
+            "Connection closed by UNKNOWN port 65535",
+        ),
+        (
+            &[
+                "-F",
+                "none",
+                "-o",
+                "ProxyCommand=printf 'junk\\nSSH-1.5-x\\n'",
+                "h",
+            ],
             "Protocol major versions differ",
         ),
     ] {
         let output = ssh(args);
         assert_eq!(output.status.code(), Some(255), "{args:?}");
-        assert!(text(&output.stderr).contains(message), "{args:?}: {}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains(message),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
     }
 }
 
 #[test]
 fn a_closed_port_is_told() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let output = ssh(&["-T", "-F", "none", "-p", &port.to_string(), "127.0.0.1"]);
     assert_eq!(output.status.code(), Some(255));
     assert_eq!(
@@ -78,8 +131,15 @@ fn a_closed_port_is_told() {
 fn a_silent_server_is_given_up() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let output =
-        ssh(&["-F", "none", "-o", "ConnectTimeout=1", "-p", &port.to_string(), "127.0.0.1"]);
+    let output = ssh(&[
+        "-F",
+        "none",
+        "-o",
+        "ConnectTimeout=1",
+        "-p",
+        &port.to_string(),
+        "127.0.0.1",
+    ]);
     assert_eq!(output.status.code(), Some(255));
     assert!(text(&output.stderr).contains("Connection timed out during banner exchange"));
 }
@@ -89,11 +149,24 @@ fn messages_go_to_the_log_file() {
     let dir = tempfile::TempDir::new().unwrap();
     let log = dir.path().join("log");
     let log = log.to_str().unwrap();
-    let output = ssh(&["-T", "-F", "none", "-v", "-E", log, "-o", "ProxyCommand=false", "h"]);
+    let output = ssh(&[
+        "-T",
+        "-F",
+        "none",
+        "-v",
+        "-E",
+        log,
+        "-o",
+        "ProxyCommand=false",
+        "h",
+    ]);
     assert_eq!(output.status.code(), Some(255));
     assert_eq!(text(&output.stderr), "");
     let lines = std::fs::read_to_string(log).unwrap();
-    assert!(lines.contains("debug1: Executing proxy command: exec false\r\n"), "{lines}");
+    assert!(
+        lines.contains("debug1: Executing proxy command: exec false\r\n"),
+        "{lines}"
+    );
 }
 
 #[test]
@@ -103,6 +176,9 @@ fn the_program_goes_by_its_name() {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_carrick"), &link).unwrap();
     let output = Command::new(link).arg("-V").output().unwrap();
     assert!(output.status.success());
-    let output = Command::new(env!("CARGO_BIN_EXE_carrick")).arg("nonsense").output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_carrick"))
+        .arg("nonsense")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(255));
 }

@@ -11,13 +11,19 @@ use tempfile::TempDir;
 
 /// Runs our ssh-keygen without a terminal to ask on.
 fn ours(dir: &Path, args: &[&str], input: &str) -> Output {
-    run(Command::new(env!("CARGO_BIN_EXE_carrick")).arg("ssh-keygen"), dir, args, input)
+    run(
+        Command::new(env!("CARGO_BIN_EXE_carrick")).arg("ssh-keygen"),
+        dir,
+        args,
+        input,
+    )
 }
 
 /// Runs the installed one; `None` if there is none.
 fn theirs(dir: &Path, args: &[&str]) -> Option<Output> {
     let path = Path::new("/usr/bin/ssh-keygen");
-    path.exists().then(|| run(&mut Command::new(path), dir, args, ""))
+    path.exists()
+        .then(|| run(&mut Command::new(path), dir, args, ""))
 }
 
 fn run(command: &mut Command, dir: &Path, args: &[&str], input: &str) -> Output {
@@ -41,7 +47,12 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn good(output: &Output) -> String {
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
     text(&output.stdout)
 }
 
@@ -64,7 +75,10 @@ fn each_kind_is_read_by_both() {
     let dir = TempDir::new().unwrap();
     for (name, args, bits) in KINDS {
         let path = generate(dir.path(), name, args);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let public = fs::read_to_string(path.with_extension("pub")).unwrap();
         assert!(public.trim_end().ends_with(" a comment"));
         assert_eq!(good(&ours(dir.path(), &["-y", "-f", name], "")), public);
@@ -72,7 +86,10 @@ fn each_kind_is_read_by_both() {
         assert!(shown.starts_with(bits), "{shown}");
         if let Some(output) = theirs(dir.path(), &["-y", "-f", name]) {
             assert_eq!(good(&output), public, "{name}");
-            assert_eq!(good(&theirs(dir.path(), &["-lv", "-f", name]).unwrap()), shown);
+            assert_eq!(
+                good(&theirs(dir.path(), &["-lv", "-f", name]).unwrap()),
+                shown
+            );
         }
     }
 }
@@ -82,10 +99,16 @@ fn theirs_is_read_by_ours() {
     let dir = TempDir::new().unwrap();
     for (name, args, _) in KINDS {
         let all = [&["-q", "-N", "secret words", "-f", name, "-a", "4"], *args].concat();
-        let Some(output) = theirs(dir.path(), &all) else { return };
+        let Some(output) = theirs(dir.path(), &all) else {
+            return;
+        };
         good(&output);
         let public = fs::read_to_string(dir.path().join(name).with_extension("pub")).unwrap();
-        let shown = good(&ours(dir.path(), &["-y", "-P", "secret words", "-f", name], ""));
+        let shown = good(&ours(
+            dir.path(),
+            &["-y", "-P", "secret words", "-f", name],
+            "",
+        ));
         assert_eq!(shown, public, "{name}");
         let md5 = ["-l", "-E", "md5", "-f", name];
         assert_eq!(
@@ -98,7 +121,11 @@ fn theirs_is_read_by_ours() {
 #[test]
 fn the_words_of_a_generation() {
     let dir = TempDir::new().unwrap();
-    let output = ours(dir.path(), &["-t", "ed25519", "-N", "", "-C", "c", "-f", "k"], "");
+    let output = ours(
+        dir.path(),
+        &["-t", "ed25519", "-N", "", "-C", "c", "-f", "k"],
+        "",
+    );
     let shown = good(&output);
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(lines[0], "Generating public/private ed25519 key pair.");
@@ -119,7 +146,11 @@ fn an_existing_file_is_replaced_on_yes_alone() {
     let args = ["-N", "", "-f", "k"];
     for (answer, replaced) in [("", false), ("n\n", false), ("y\n", true)] {
         let output = ours(dir.path(), &args, answer);
-        assert_eq!(output.status.code(), Some(if replaced { 0 } else { 1 }), "{answer:?}");
+        assert_eq!(
+            output.status.code(),
+            Some(i32::from(!replaced)),
+            "{answer:?}"
+        );
         assert!(text(&output.stdout).contains("k already exists.\nOverwrite (y/n)? "));
         assert_eq!(fs::read(&path).unwrap() != before, replaced);
     }
@@ -131,7 +162,11 @@ fn passphrases_and_comments_change() {
     let d = dir.path();
     generate(d, "k", &[]);
     let public = fs::read_to_string(d.join("k.pub")).unwrap();
-    let shown = good(&ours(d, &["-p", "-N", "first one", "-a", "1", "-f", "k"], ""));
+    let shown = good(&ours(
+        d,
+        &["-p", "-N", "first one", "-a", "1", "-f", "k"],
+        "",
+    ));
     assert_eq!(
         shown,
         "Key has comment 'a comment'\n\
@@ -149,10 +184,22 @@ fn passphrases_and_comments_change() {
     let short = ours(d, &["-p", "-P", "first one", "-N", "abcd", "-f", "k"], "");
     assert_eq!(short.status.code(), Some(255));
     assert!(text(&short.stderr).contains("passphrase is too short (minimum five characters)"));
-    let shown = good(&ours(d, &["-c", "-P", "first one", "-C", "new", "-f", "k", "-a", "1"], ""));
+    let shown = good(&ours(
+        d,
+        &["-c", "-P", "first one", "-C", "new", "-f", "k", "-a", "1"],
+        "",
+    ));
     assert_eq!(shown, "Old comment: a comment\nComment 'new' applied\n");
-    assert!(fs::read_to_string(d.join("k.pub")).unwrap().ends_with(" new\n"));
-    good(&ours(d, &["-p", "-P", "first one", "-N", "", "-f", "k"], ""));
+    assert!(
+        fs::read_to_string(d.join("k.pub"))
+            .unwrap()
+            .ends_with(" new\n")
+    );
+    good(&ours(
+        d,
+        &["-p", "-P", "first one", "-N", "", "-f", "k"],
+        "",
+    ));
     assert_eq!(
         good(&ours(d, &["-y", "-f", "k"], "")),
         public.replace("a comment", "new")
@@ -168,21 +215,53 @@ fn bad_input() {
     let path = generate(d, "open", &[]);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     for (args, code, message) in [
-        (&["-y", "-f", "none"][..], 255, "none: No such file or directory"),
+        (
+            &["-y", "-f", "none"][..],
+            255,
+            "none: No such file or directory",
+        ),
         (&["-l", "-f", "junk"], 255, "junk is not a public key file."),
-        (&["-y", "-f", "junk"], 255, "Load key \"junk\": invalid format"),
-        (&["-y", "-f", "open"], 255, "WARNING: UNPROTECTED PRIVATE KEY FILE!"),
-        (&["-y", "-f", "open"], 255, "Load key \"open\": bad permissions"),
-        (&["-t", "ecdsa", "-b", "255", "-f", "x"], 255, "Invalid ECDSA key length"),
-        (&["-t", "rsa", "-b", "512", "-f", "x"], 255, "Invalid RSA key length: minimum is 1024"),
+        (
+            &["-y", "-f", "junk"],
+            255,
+            "Load key \"junk\": invalid format",
+        ),
+        (
+            &["-y", "-f", "open"],
+            255,
+            "WARNING: UNPROTECTED PRIVATE KEY FILE!",
+        ),
+        (
+            &["-y", "-f", "open"],
+            255,
+            "Load key \"open\": bad permissions",
+        ),
+        (
+            &["-t", "ecdsa", "-b", "255", "-f", "x"],
+            255,
+            "Invalid ECDSA key length",
+        ),
+        (
+            &["-t", "rsa", "-b", "512", "-f", "x"],
+            255,
+            "Invalid RSA key length: minimum is 1024",
+        ),
         (&["-t", "dsa", "-f", "x"], 255, "unknown key type dsa"),
         (&["-?"], 1, "usage: ssh-keygen"),
         (&["-s", "ca"], 255, "not built yet"),
-        (&["-N", "", "-f", "no/such/dir/k"], 255, "Saving key \"no/such/dir/k\" failed: No such"),
+        (
+            &["-N", "", "-f", "no/such/dir/k"],
+            255,
+            "Saving key \"no/such/dir/k\" failed: No such",
+        ),
     ] {
         let output = ours(d, args, "");
         assert_eq!(output.status.code(), Some(code), "{args:?}");
-        assert!(text(&output.stderr).contains(message), "{args:?}: {}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains(message),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
     }
     assert!(!d.join("x").exists());
 }
@@ -197,7 +276,10 @@ fn known_hosts_are_found_hashed_and_removed() {
     fs::write(d.join("kh"), &hosts).unwrap();
     let shown = good(&ours(d, &["-F", "alpha", "-f", "kh"], ""));
     assert!(shown.starts_with("# Host alpha found: line 2 \nalpha,10.0.0.1 ssh-ed25519 "));
-    assert_eq!(ours(d, &["-F", "gamma", "-f", "kh"], "").status.code(), Some(1));
+    assert_eq!(
+        ours(d, &["-F", "gamma", "-f", "kh"], "").status.code(),
+        Some(1)
+    );
     let shown = good(&ours(d, &["-lF", "[beta]:2222", "-f", "kh"], ""));
     assert!(shown.contains("\n[beta]:2222 ED25519 SHA256:"), "{shown}");
     if let Some(output) = theirs(d, &["-lF", "[beta]:2222", "-f", "kh"]) {
@@ -212,8 +294,16 @@ fn known_hosts_are_found_hashed_and_removed() {
         good(&output);
     }
     let shown = good(&ours(d, &["-R", "[beta]:2222", "-f", "kh"], ""));
-    assert!(shown.starts_with("# Host [beta]:2222 found: line 4\nkh updated.\n"), "{shown}");
-    assert_eq!(ours(d, &["-F", "[beta]:2222", "-f", "kh"], "").status.code(), Some(1));
+    assert!(
+        shown.starts_with("# Host [beta]:2222 found: line 4\nkh updated.\n"),
+        "{shown}"
+    );
+    assert_eq!(
+        ours(d, &["-F", "[beta]:2222", "-f", "kh"], "")
+            .status
+            .code(),
+        Some(1)
+    );
     good(&ours(d, &["-F", "alpha", "-f", "kh"], ""));
     let none = ours(d, &["-R", "nobody", "-f", "kh"], "");
     assert!(none.status.success());

@@ -15,7 +15,9 @@ use nix::unistd::{ForkResult, fork, setsid};
 /// Linux and refused otherwise.
 pub fn to_background() -> io::Result<()> {
     if threads().is_some_and(|n| n > 1) {
-        return Err(io::Error::other("cannot go to the background with several threads"));
+        return Err(io::Error::other(
+            "cannot go to the background with several threads",
+        ));
     }
     // SAFETY: this process has one thread (checked above), so the child finds no lock held.
     match unsafe { fork() }? {

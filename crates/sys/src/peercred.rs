@@ -17,7 +17,11 @@ pub struct Peer {
 /// The peer of the connected Unix-domain socket `socket`.
 pub fn of(socket: impl AsFd) -> io::Result<Peer> {
     let cred = rustix::net::sockopt::socket_peercred(socket)?;
-    Ok(Peer { pid: cred.pid.as_raw_pid(), uid: cred.uid.as_raw(), gid: cred.gid.as_raw() })
+    Ok(Peer {
+        pid: cred.pid.as_raw_pid(),
+        uid: cred.uid.as_raw(),
+        gid: cred.gid.as_raw(),
+    })
 }
 
 #[cfg(test)]

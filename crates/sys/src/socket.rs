@@ -27,7 +27,11 @@ pub struct Connect {
 /// Connects to `address`. The stream is non-blocking, and the connect itself
 /// is waited for with poll, so a time limit holds to the millisecond.
 pub fn connect_to(address: SocketAddr, how: &Connect) -> io::Result<TcpStream> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
     let socket = socket_with(
         family,
         SocketType::STREAM,
@@ -58,7 +62,10 @@ fn wait_connected(socket: &OwnedFd, timeout: Option<Duration>) -> io::Result<()>
     loop {
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
         let mut fds = [PollFd::new(socket, PollFlags::OUT)];
-        match poll(&mut fds, left.and_then(|d| Timespec::try_from(d).ok()).as_ref()) {
+        match poll(
+            &mut fds,
+            left.and_then(|d| Timespec::try_from(d).ok()).as_ref(),
+        ) {
             Ok(0) => return Err(Errno::TIMEDOUT.into()),
             Ok(_) => break,
             Err(Errno::INTR) => {}
@@ -83,7 +90,11 @@ fn bind_to_interface(socket: &OwnedFd, interface: &str) -> io::Result<()> {
             len,
         )
     };
-    if r == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if r == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Small writes go out at once.
@@ -189,7 +200,10 @@ mod tests {
 
     #[test]
     fn a_closed_port_refuses() {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let error = connect_to(port, &Connect::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }

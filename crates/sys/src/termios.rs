@@ -174,8 +174,14 @@ impl Modes {
         let size = t.control_modes & ControlModes::CSIZE;
         put(90, u32::from(size == ControlModes::CS7));
         put(91, u32::from(size == ControlModes::CS8));
-        put(92, u32::from(t.control_modes.contains(ControlModes::PARENB)));
-        put(93, u32::from(t.control_modes.contains(ControlModes::PARODD)));
+        put(
+            92,
+            u32::from(t.control_modes.contains(ControlModes::PARENB)),
+        );
+        put(
+            93,
+            u32::from(t.control_modes.contains(ControlModes::PARODD)),
+        );
         out.push(TTY_OP_END);
         out
     }
@@ -196,8 +202,11 @@ impl Modes {
         let t = &mut self.0;
         let on = value != 0;
         if let Some((_, index)) = CHARS.iter().find(|(o, _)| *o == op) {
-            t.special_codes[*index] =
-                if value == DISABLED { 0 } else { u8::try_from(value).unwrap_or(0) };
+            t.special_codes[*index] = if value == DISABLED {
+                0
+            } else {
+                u8::try_from(value).unwrap_or(0)
+            };
         } else if let Some((_, flag)) = INPUT.iter().find(|(o, _)| *o == op) {
             t.input_modes.set(*flag, on);
         } else if let Some((_, flag)) = LOCAL.iter().find(|(o, _)| *o == op) {
@@ -263,7 +272,11 @@ mod tests {
         let cooked = Modes::of(&tty).unwrap();
         cooked.raw().apply_now(&tty).unwrap();
         let now = Modes::of(&tty).unwrap();
-        assert!(!now.0.local_modes.contains(LocalModes::ISIG | LocalModes::ECHO));
+        assert!(
+            !now.0
+                .local_modes
+                .contains(LocalModes::ISIG | LocalModes::ECHO)
+        );
         assert!(cooked.echoes() && !cooked.silent().echoes());
         cooked.apply(&tty).unwrap();
         assert_eq!(Modes::of(&tty).unwrap().encode(), cooked.encode());

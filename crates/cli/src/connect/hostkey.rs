@@ -11,7 +11,7 @@ use carrick_config::ssh::Options;
 use carrick_config::words::{FingerprintHash as ConfigHash, StrictHostKey};
 use carrick_crypto::rng::SystemRng;
 use carrick_keys::known_hosts::{Entry, HostKeys, KnownHosts, Lookup, host_name, new_entry};
-use carrick_keys::{FingerprintHash, PublicKey, randomart};
+use carrick_keys::{FingerprintHash, PublicKey, algorithm, randomart};
 
 use crate::log::{debug, debug3, error, info};
 use crate::text::os_error;
@@ -50,7 +50,11 @@ impl<'a> HostCheck<'a> {
     /// to, none through a proxy.
     pub(crate) fn new(options: &'a Options, peer: Option<IpAddr>) -> Self {
         let mut files = KnownHosts::new();
-        for path in options.user_known_hosts_files.iter().chain(&options.global_known_hosts_files) {
+        for path in options
+            .user_known_hosts_files
+            .iter()
+            .chain(&options.global_known_hosts_files)
+        {
             match std::fs::read(home::expand(path)) {
                 Ok(text) => files.add(&text, &home::expand(path).to_string_lossy()),
                 Err(e) => debug3!("load_hostkeys: fopen {path}: {}", os_error(&e)),
@@ -80,16 +84,24 @@ impl<'a> HostCheck<'a> {
     /// The algorithms to ask for: those of known keys first, unless the user
     /// said which.
     pub(crate) fn algorithms(&self) -> Vec<String> {
-        if self.options.is_set("HostKeyAlgorithms") {
-            return self.options.host_key_algorithms.clone();
-        }
-        self.host.order_algorithms(&self.options.host_key_algorithms)
+        let configured = &self.options.host_key_algorithms;
+        let ordered = if self.options.is_set("HostKeyAlgorithms") {
+            configured.clone()
+        } else {
+            self.host.order_algorithms(configured)
+        };
+        // What cannot be judged is not asked for (certificates, for now).
+        algorithm::offered(&ordered).map(str::to_owned).collect()
     }
 
     /// Decides about `key`. `None` means no; the reasons have been told.
     pub(crate) fn check(&self, key: &PublicKey) -> Option<Accepted> {
         let options = self.options;
-        debug!("Server host key: {} {}", key.key_type(), key.fingerprint(self.hash()));
+        debug!(
+            "Server host key: {} {}",
+            key.key_type(),
+            key.fingerprint(self.hash())
+        );
         if key.is_rsa_below(options.required_rsa_size) {
             error!("Bad server host key: Invalid key length");
             return None;
@@ -122,15 +134,19 @@ impl<'a> HostCheck<'a> {
 
     /// The address to check as well (CheckHostIP).
     fn checked_address(&self) -> Option<&str> {
-        let wanted = self.options.check_host_ip
-            && !self.loopback
-            && self.options.host_key_alias.is_none();
-        self.address.as_deref().filter(|a| wanted && *a != self.name)
+        let wanted =
+            self.options.check_host_ip && !self.loopback && self.options.host_key_alias.is_none();
+        self.address
+            .as_deref()
+            .filter(|a| wanted && *a != self.name)
     }
 
     fn known(&self, key: &PublicKey, entry: &Entry) {
         let kind = key.short_name();
-        debug!("Host '{}' is known and matches the {kind} host key.", self.name);
+        debug!(
+            "Host '{}' is known and matches the {kind} host key.",
+            self.name
+        );
         debug!("Found key in {}:{}", entry.file, entry.line);
         if let Some(address) = self.checked_address() {
             match self.files.for_host(address).lookup(key) {
@@ -198,9 +214,9 @@ impl<'a> HostCheck<'a> {
             StrictHostKey::Off | StrictHostKey::AcceptNew => {}
         }
         match self.record(key, &self.name, self.checked_address()) {
-            Ok(names) => info!(
-                "Warning: Permanently added '{names}' ({kind}) to the list of known hosts."
-            ),
+            Ok(names) => {
+                info!("Warning: Permanently added '{names}' ({kind}) to the list of known hosts.")
+            }
             Err(why) => info!("Failed to add the host to the list of known hosts ({why})."),
         }
         Some(Accepted::Trusted)
@@ -225,7 +241,11 @@ impl<'a> HostCheck<'a> {
         } else {
             text.push_str("This host key is known by the following other names/addresses:\n");
             for (file, line, names) in others.iter().take(MAX_OTHER_NAMES) {
-                let names = if names.starts_with('|') { "[hashed name]" } else { names };
+                let names = if names.starts_with('|') {
+                    "[hashed name]"
+                } else {
+                    names
+                };
                 let _ = writeln!(text, "    {file}:{line}: {names}");
             }
             if let Some(more) = others.len().checked_sub(MAX_OTHER_NAMES).filter(|n| *n > 0) {
@@ -252,8 +272,16 @@ impl<'a> HostCheck<'a> {
             key.fingerprint(self.hash())
         );
         error!("Please contact your system administrator.");
-        error!("Add correct host key in {} to get rid of this message.", self.first_file());
-        error!("Offending {} key in {}:{}", offending.key.short_name(), offending.file, offending.line);
+        error!(
+            "Add correct host key in {} to get rid of this message.",
+            self.first_file()
+        );
+        error!(
+            "Offending {} key in {}:{}",
+            offending.key.short_name(),
+            offending.file,
+            offending.line
+        );
         if !self.strict_off() {
             error!(
                 "Host key for {} has changed and you have requested strict checking.",
@@ -275,7 +303,11 @@ impl<'a> HostCheck<'a> {
         error!("{AT}");
         error!("@       WARNING: POSSIBLE DNS SPOOFING DETECTED!          @");
         error!("{AT}");
-        error!("The {} host key for {} has changed,", key.short_name(), self.name);
+        error!(
+            "The {} host key for {} has changed,",
+            key.short_name(),
+            self.name
+        );
         error!("and the key for the corresponding IP address {address}");
         error!("{state}. This could either mean that");
         error!("DNS SPOOFING is happening or the IP address for the host");
@@ -290,7 +322,10 @@ impl<'a> HostCheck<'a> {
         error!("{AT}");
         error!("@       WARNING: REVOKED HOST KEY DETECTED!               @");
         error!("{AT}");
-        error!("The {kind} host key for {} is marked as revoked.", self.name);
+        error!(
+            "The {kind} host key for {} is marked as revoked.",
+            self.name
+        );
         error!("This could mean that a stolen key is being used to");
         error!("impersonate this host.");
         if !self.strict_off() {
@@ -345,7 +380,10 @@ impl<'a> HostCheck<'a> {
 /// Appends what `text` makes of the file's present end, in one write.
 fn append(path: &Path, text: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> std::io::Result<()> {
     if home::ensure_ssh_directory(path)? {
-        debug!("Created directory '{}'.", home::directory().join(".ssh").display());
+        debug!(
+            "Created directory '{}'.",
+            home::directory().join(".ssh").display()
+        );
     }
     let before = match std::fs::read(path) {
         Ok(before) => before,
@@ -360,4 +398,164 @@ fn append(path: &Path, text: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> std::io::
         .mode(0o600)
         .open(path)?
         .write_all(&line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use carrick_keys::{KeyType, PrivateKey};
+    use std::path::PathBuf;
+
+    struct Case {
+        options: Options,
+        file: PathBuf,
+        _dir: tempfile::TempDir,
+    }
+
+    fn key() -> PublicKey {
+        PrivateKey::generate(KeyType::Ed25519, 0, &mut SystemRng)
+            .unwrap()
+            .public()
+            .clone()
+    }
+
+    /// Options for `host`:22 with a known_hosts file of this text.
+    fn case(strict: StrictHostKey, text: &str) -> Case {
+        let dir = tempfile::TempDir::new().unwrap();
+        let file = dir.path().join("kh");
+        std::fs::write(&file, text).unwrap();
+        let mut options = Options::default();
+        options.hostname = "host".into();
+        options.host_argument = "host".into();
+        options.batch_mode = true;
+        options.strict_host_key_checking = strict;
+        options.user_known_hosts_files = vec![file.to_str().unwrap().into()];
+        options.global_known_hosts_files.clear();
+        Case {
+            options,
+            file,
+            _dir: dir,
+        }
+    }
+
+    impl Case {
+        fn check(&self, key: &PublicKey) -> Option<Accepted> {
+            HostCheck::new(&self.options, Some("192.0.2.1".parse().unwrap())).check(key)
+        }
+
+        fn text(&self) -> String {
+            std::fs::read_to_string(&self.file).unwrap()
+        }
+    }
+
+    fn line(names: &str, key: &PublicKey) -> String {
+        format!("{names} {}\n", key.to_line(""))
+    }
+
+    const ALL: [StrictHostKey; 4] = [
+        StrictHostKey::Yes,
+        StrictHostKey::Ask,
+        StrictHostKey::AcceptNew,
+        StrictHostKey::Off,
+    ];
+
+    #[test]
+    fn a_known_key_is_good_whatever_the_setting() {
+        let key = key();
+        for strict in ALL {
+            let case = case(strict, &line("host", &key));
+            assert_eq!(case.check(&key), Some(Accepted::Trusted));
+            assert_eq!(case.text(), line("host", &key));
+        }
+    }
+
+    #[test]
+    fn a_new_key_is_recorded_only_where_that_is_allowed() {
+        let key = key();
+        for strict in ALL {
+            let case = case(strict, "# mine");
+            let accepted = case.check(&key);
+            if matches!(strict, StrictHostKey::Yes | StrictHostKey::Ask) {
+                // Nobody can be asked in batch mode.
+                assert_eq!((accepted, case.text().as_str()), (None, "# mine"));
+            } else {
+                assert_eq!(accepted, Some(Accepted::Trusted));
+                assert_eq!(case.text(), format!("# mine\n{}", line("host", &key)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_key_never_touches_the_file() {
+        let (old, new) = (key(), key());
+        for strict in ALL {
+            let case = case(strict, &line("host", &old));
+            let want = (strict == StrictHostKey::Off).then_some(Accepted::Untrusted);
+            assert_eq!(case.check(&new), want);
+            assert_eq!(case.text(), line("host", &old));
+        }
+    }
+
+    #[test]
+    fn a_revoked_key_is_refused_though_it_is_listed() {
+        let key = key();
+        let text = line("host", &key) + &line("@revoked *", &key);
+        for strict in ALL {
+            let want = (strict == StrictHostKey::Off).then_some(Accepted::Untrusted);
+            assert_eq!(case(strict, &text).check(&key), want);
+        }
+    }
+
+    #[test]
+    fn ports_aliases_and_hashes() {
+        let key = key();
+        let mut case = case(StrictHostKey::AcceptNew, "");
+        case.options.port = 2222;
+        assert!(case.check(&key).is_some());
+        assert_eq!(case.text(), line("[host]:2222", &key));
+        case.options.host_key_alias = Some("alias".into());
+        case.options.hash_known_hosts = true;
+        assert!(case.check(&key).is_some());
+        let added = case.text().lines().nth(1).unwrap().to_owned();
+        assert!(added.starts_with("|1|"), "{added}");
+        case.options.strict_host_key_checking = StrictHostKey::Yes;
+        assert!(case.check(&key).is_some());
+    }
+
+    #[test]
+    fn a_port_falls_back_to_the_bare_name() {
+        let key = key();
+        let mut case = case(StrictHostKey::Yes, &line("host", &key));
+        case.options.port = 2222;
+        assert!(case.check(&key).is_some());
+        assert_eq!(case.text(), line("host", &key));
+    }
+
+    #[test]
+    fn the_address_is_recorded_too_when_it_is_checked() {
+        let key = key();
+        let mut case = case(StrictHostKey::AcceptNew, "");
+        case.options.check_host_ip = true;
+        assert!(case.check(&key).is_some());
+        assert_eq!(case.text(), line("host,192.0.2.1", &key));
+    }
+
+    #[test]
+    fn known_types_are_asked_for_first() {
+        let rsa = PrivateKey::generate(KeyType::Rsa, 2048, &mut SystemRng).unwrap();
+        let case = case(StrictHostKey::Yes, &line("host", rsa.public()));
+        let check = HostCheck::new(&case.options, None);
+        assert_eq!(
+            check.algorithms().first().map(String::as_str),
+            Some("rsa-sha2-512")
+        );
+    }
+
+    #[test]
+    fn short_rsa_keys_are_refused() {
+        let rsa = PrivateKey::generate(KeyType::Rsa, 2048, &mut SystemRng).unwrap();
+        let mut case = case(StrictHostKey::Off, "");
+        case.options.required_rsa_size = 3072;
+        assert_eq!(case.check(rsa.public()), None);
+    }
 }

@@ -44,11 +44,17 @@ pub(crate) fn dial(options: &Options, program: &str) -> Option<Dialled> {
     let addresses = match resolve::addresses(&options.hostname, options.port, family(options)) {
         Ok(addresses) => addresses,
         Err(text) => {
-            error!("{program}: Could not resolve hostname {}: {text}", options.hostname);
+            error!(
+                "{program}: Could not resolve hostname {}: {text}",
+                options.hostname
+            );
             return None;
         }
     };
-    let mut how = Connect { interface: options.bind_interface.clone(), ..Connect::default() };
+    let mut how = Connect {
+        interface: options.bind_interface.clone(),
+        ..Connect::default()
+    };
     let mut budget = options.connect_timeout;
     let mut last = None;
     for attempt in 0..options.connection_attempts.max(1) {
@@ -78,7 +84,10 @@ pub(crate) fn dial(options: &Options, program: &str) -> Option<Dialled> {
                 Ok(stream) => {
                     debug!("Connection established.");
                     prepare(&stream, options);
-                    return Some(Dialled::Direct { stream, peer: *address });
+                    return Some(Dialled::Direct {
+                        stream,
+                        peer: *address,
+                    });
                 }
                 Err(e) => {
                     debug!(
@@ -93,7 +102,10 @@ pub(crate) fn dial(options: &Options, program: &str) -> Option<Dialled> {
         }
     }
     let why = last.map_or_else(|| "no usable address".to_owned(), |e| os_error(&e));
-    error!("{program}: connect to host {} port {}: {why}", options.hostname, options.port);
+    error!(
+        "{program}: connect to host {} port {}: {why}",
+        options.hostname, options.port
+    );
     None
 }
 
@@ -140,9 +152,9 @@ fn prepare(stream: &TcpStream, options: &Options) {
 
 /// Marks the connection's packets for an interactive or a bulk session.
 pub(crate) fn set_qos(stream: &impl std::os::fd::AsFd, ipv4: bool, qos: Qos) {
-    if let Qos::Tos(tos) = qos {
-        if let Err(e) = socket::set_tos(stream, ipv4, tos) {
-            debug!("setsockopt IP_TOS {tos}: {}", os_error(&e));
-        }
+    if let Qos::Tos(tos) = qos
+        && let Err(e) = socket::set_tos(stream, ipv4, tos)
+    {
+        debug!("setsockopt IP_TOS {tos}: {}", os_error(&e));
     }
 }

@@ -31,7 +31,10 @@ pub(crate) fn start(command: &str) -> io::Result<(PipeReader, PipeWriter, Proxy)
 
 /// The shell that runs commands for the user.
 pub(crate) fn shell() -> String {
-    std::env::var("SHELL").ok().filter(|s| !s.is_empty()).unwrap_or_else(|| "/bin/sh".into())
+    std::env::var("SHELL")
+        .ok()
+        .filter(|s| !s.is_empty())
+        .unwrap_or_else(|| "/bin/sh".into())
 }
 
 /// Runs `command` with the user's shell and waits for it (LocalCommand,
@@ -39,7 +42,11 @@ pub(crate) fn shell() -> String {
 pub(crate) fn run_local(command: &str) -> io::Result<i32> {
     let shell = shell();
     debug!("Executing {shell} -c \"{command}\"");
-    let status = Command::new(&shell).arg0(&shell).arg("-c").arg(command).status()?;
+    let status = Command::new(&shell)
+        .arg0(&shell)
+        .arg("-c")
+        .arg(command)
+        .status()?;
     Ok(status.code().unwrap_or(1))
 }
 
@@ -47,11 +54,11 @@ impl Drop for Proxy {
     /// Hangs up the command. It is not waited for: one that takes its time
     /// must not keep the user from their prompt.
     fn drop(&mut self) {
-        if let Ok(None) = self.0.try_wait() {
-            if let Some(pid) = rustix::process::Pid::from_raw(self.0.id().cast_signed()) {
-                // It may be gone by now.
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::HUP);
-            }
+        if let Ok(None) = self.0.try_wait()
+            && let Some(pid) = rustix::process::Pid::from_raw(self.0.id().cast_signed())
+        {
+            // It may be gone by now.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::HUP);
         }
     }
 }

@@ -16,7 +16,9 @@ pub(crate) fn addresses(
             None => text,
         }
     })?;
-    let kept: Vec<_> = all.filter(|a| ipv4.is_none_or(|v4| a.is_ipv4() == v4)).collect();
+    let kept: Vec<_> = all
+        .filter(|a| ipv4.is_none_or(|v4| a.is_ipv4() == v4))
+        .collect();
     if kept.is_empty() {
         return Err("Address family for hostname not supported".into());
     }
@@ -33,7 +35,10 @@ mod tests {
             addresses("127.0.0.1", 22, Some(true)).unwrap(),
             ["127.0.0.1:22".parse().unwrap()]
         );
-        assert_eq!(addresses("::1", 7, None).unwrap(), ["[::1]:7".parse().unwrap()]);
+        assert_eq!(
+            addresses("::1", 7, None).unwrap(),
+            ["[::1]:7".parse().unwrap()]
+        );
         let error = addresses("127.0.0.1", 22, Some(false)).unwrap_err();
         assert_eq!(error, "Address family for hostname not supported");
     }
@@ -41,6 +46,9 @@ mod tests {
     #[test]
     fn nonsense_is_an_error_without_numbers() {
         let error = addresses("999.999.999.999.invalid", 22, None).unwrap_err();
-        assert!(!error.contains("os error") && !error.contains("failed to lookup"), "{error}");
+        assert!(
+            !error.contains("os error") && !error.contains("failed to lookup"),
+            "{error}"
+        );
     }
 }

@@ -8,8 +8,7 @@ use carrick_wire::Secret;
 
 use crate::getopt::{Getopt, text};
 
-const SPEC: &str =
-    "ABHKLQUXceghiklopquvyC:D:E:F:I:M:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:w:z:";
+const SPEC: &str = "ABHKLQUXceghiklopquvyC:D:E:F:I:M:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:w:z:";
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq, Clone, Default)]
@@ -80,8 +79,9 @@ pub(super) fn parse(args: Vec<OsString>) -> Result<Args, BadArgs> {
     let mut opts = Getopt::new(SPEC, args);
     let mut out = Args::default();
     let mut modes = Modes::default();
-    while let Some((flag, value)) =
-        opts.next().map_err(|e| BadArgs::Usage(Some(e.to_string())))?
+    while let Some((flag, value)) = opts
+        .next()
+        .map_err(|e| BadArgs::Usage(Some(e.to_string())))?
     {
         take(flag, value.unwrap_or_default(), &mut out, &mut modes)?;
     }
@@ -107,7 +107,9 @@ impl Modes {
     fn choose(self, out: &mut Args) -> Result<(), BadArgs> {
         let hosts = self.find.is_some() || self.remove.is_some();
         if self.passphrase && self.comment {
-            return Err(BadArgs::Usage(Some("Can only have one of -p and -c.".into())));
+            return Err(BadArgs::Usage(Some(
+                "Can only have one of -p and -c.".into(),
+            )));
         }
         if out.fingerprint && self.remove.is_some() {
             return Err(BadArgs::Usage(Some("Cannot use -l with -H or -R.".into())));
@@ -146,8 +148,16 @@ fn take(flag: char, value: OsString, out: &mut Args, modes: &mut Modes) -> Resul
             let kind = key_type(&words).ok_or_else(|| bad(unknown_type(&words)))?;
             out.kind = Some((kind, words));
         }
-        'b' => out.bits = Some(number(&words, 1, |why| format!("Bits has bad value {words} ({why})"))?),
-        'a' => out.rounds = Some(number(&words, 1, |why| format!("Invalid number: {words} ({why})"))?),
+        'b' => {
+            out.bits = Some(number(&words, 1, |why| {
+                format!("Bits has bad value {words} ({why})")
+            })?)
+        }
+        'a' => {
+            out.rounds = Some(number(&words, 1, |why| {
+                format!("Invalid number: {words} ({why})")
+            })?)
+        }
         'C' => out.comment = Some(words),
         'N' => out.new_passphrase = Some(Secret::from(words.as_str())),
         'P' => out.passphrase = Some(Secret::from(words.as_str())),
@@ -257,12 +267,25 @@ mod tests {
             (&["-t", "dsa"][..], "unknown key type dsa"),
             (&["-b", "x"], "Bits has bad value x (invalid)"),
             (&["-b", "0"], "Bits has bad value 0 (too small)"),
-            (&["-a", "99999999999"], "Invalid number: 99999999999 (too large)"),
-            (&["-s", "ca"], "option -s is not built yet in this version of Carrick."),
+            (
+                &["-a", "99999999999"],
+                "Invalid number: 99999999999 (too large)",
+            ),
+            (
+                &["-s", "ca"],
+                "option -s is not built yet in this version of Carrick.",
+            ),
         ] {
-            assert_eq!(run(words).err(), Some(BadArgs::Message(message.into())), "{words:?}");
+            assert_eq!(
+                run(words).err(),
+                Some(BadArgs::Message(message.into())),
+                "{words:?}"
+            );
         }
-        assert_eq!(run(&["x"]).err(), Some(BadArgs::Usage(Some("Too many arguments.".into()))));
+        assert_eq!(
+            run(&["x"]).err(),
+            Some(BadArgs::Usage(Some("Too many arguments.".into())))
+        );
         assert!(matches!(run(&["-?"]).err(), Some(BadArgs::Usage(Some(_)))));
     }
 }

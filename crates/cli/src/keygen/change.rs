@@ -29,8 +29,10 @@ pub(super) fn comment(args: &Args) -> Outcome {
     let path = files::name(args, "Enter file in which the key is", None)?;
     files::must_exist(&path)?;
     let what = format!("Failed to load key {}", path.display());
-    let files::Loaded { mut key, passphrase } =
-        files::load(args, &path, &what, "Enter passphrase: ")?;
+    let files::Loaded {
+        mut key,
+        passphrase,
+    } = files::load(args, &path, &what, "Enter passphrase: ")?;
     let old = key.comment().into_owned();
     if old.is_empty() {
         println!("No existing comment");
@@ -51,7 +53,12 @@ pub(super) fn comment(args: &Args) -> Outcome {
         return Ok(());
     }
     key.set_comment(new.as_str());
-    generate::save_private(args, &key, &path, &passphrase.unwrap_or_else(|| Secret::from("")))?;
+    generate::save_private(
+        args,
+        &key,
+        &path,
+        &passphrase.unwrap_or_else(|| Secret::from("")),
+    )?;
     generate::save_public(&key, &path)?;
     if new.is_empty() {
         println!("Comment removed");

@@ -28,10 +28,8 @@ pub(super) fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // A device or pipe (`-f /dev/stdout`) cannot be replaced by a file.
-    if let Ok(meta) = std::fs::metadata(path) {
-        if !meta.is_file() {
-            return File::options().write(true).open(path)?.write_all(bytes);
-        }
+    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return File::options().write(true).open(path)?.write_all(bytes);
     }
     // A link stays, and what it points to is replaced.
     let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -80,7 +78,11 @@ pub(super) fn name(args: &Args, question: &str, kind: Option<&str>) -> Outcome<P
     print!("{question} ({}): ", default.display());
     let _ = io::stdout().flush();
     let answer = read_line()?;
-    Ok(if answer.is_empty() { default } else { PathBuf::from(answer) })
+    Ok(if answer.is_empty() {
+        default
+    } else {
+        PathBuf::from(answer)
+    })
 }
 
 /// Reads the private key at `path`, asking for its passphrase with `prompt`
@@ -89,18 +91,30 @@ pub(super) fn load(args: &Args, path: &Path, what: &str, prompt: &str) -> Outcom
     let fail = |e: &dyn std::fmt::Display| Stop::fatal(format!("{what}: {e}"));
     let bytes = keyfile::read(path).map_err(|e| fail(&e))?;
     match PrivateKey::parse_file(&bytes, None) {
-        Ok(key) => Ok(Loaded { key, passphrase: None }),
+        Ok(key) => Ok(Loaded {
+            key,
+            passphrase: None,
+        }),
         Err(KeyFileError::NeedsPassphrase) => {
             let passphrase = match &args.passphrase {
                 Some(passphrase) => passphrase.clone(),
                 None => {
-                    let answer = ask_or_empty(prompt, Ask { echo: false, stdin: true });
+                    let answer = ask_or_empty(
+                        prompt,
+                        Ask {
+                            echo: false,
+                            stdin: true,
+                        },
+                    );
                     Secret::from(answer.as_slice())
                 }
             };
             let key = PrivateKey::parse_file(&bytes, Some(&passphrase))
                 .map_err(|e| fail(&keyfile::reason(&e)))?;
-            Ok(Loaded { key, passphrase: Some(passphrase) })
+            Ok(Loaded {
+                key,
+                passphrase: Some(passphrase),
+            })
         }
         Err(e) => Err(fail(&keyfile::reason(&e))),
     }

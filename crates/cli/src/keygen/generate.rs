@@ -28,7 +28,11 @@ pub(super) fn run(args: &Args) -> Outcome {
     if !args.quiet {
         println!("Generating public/private {name} key pair.");
     }
-    let bits = if kind == KeyType::Rsa { args.bits.unwrap_or(0) } else { 0 };
+    let bits = if kind == KeyType::Rsa {
+        args.bits.unwrap_or(0)
+    } else {
+        0
+    };
     let mut key = PrivateKey::generate(kind, bits, &mut SystemRng)
         .map_err(|e| Stop::fatal(format!("ssh-keygen: {e}")))?;
     let short = match kind {
@@ -39,13 +43,19 @@ pub(super) fn run(args: &Args) -> Outcome {
     let path = files::name(args, "Enter file in which to save the key", Some(short))?;
     match home::ensure_ssh_directory(&path) {
         Ok(true) if !args.quiet => {
-            println!("Created directory '{}'.", home::directory().join(".ssh").display());
+            println!(
+                "Created directory '{}'.",
+                home::directory().join(".ssh").display()
+            );
         }
         // If it cannot be made, writing the key says why.
         Ok(_) | Err(_) => {}
     }
     confirm_overwrite(&path)?;
-    let question = format!("Enter passphrase for \"{}\" (empty for no passphrase): ", path.display());
+    let question = format!(
+        "Enter passphrase for \"{}\" (empty for no passphrase): ",
+        path.display()
+    );
     let passphrase = new_passphrase(args, &question)?;
     let comment = args.comment.clone().unwrap_or_else(default_comment);
     key.set_comment(comment.as_str());
@@ -56,9 +66,18 @@ pub(super) fn run(args: &Args) -> Outcome {
     save_public(&key, &path)?;
     if !args.quiet {
         let public = key.public();
-        println!("Your public key has been saved in {}", files::public_path(&path).display());
-        println!("The key fingerprint is:\n{} {comment}", public.fingerprint(args.hash));
-        println!("The key's randomart image is:\n{}", randomart(public, args.hash));
+        println!(
+            "Your public key has been saved in {}",
+            files::public_path(&path).display()
+        );
+        println!(
+            "The key fingerprint is:\n{} {comment}",
+            public.fingerprint(args.hash)
+        );
+        println!(
+            "The key's randomart image is:\n{}",
+            randomart(public, args.hash)
+        );
     }
     Ok(())
 }
@@ -75,9 +94,9 @@ fn sized(kind: KeyType, name: &str, bits: Option<u32>) -> Outcome<KeyType> {
                 "Invalid ECDSA key length: valid lengths are 256, 384 or 521 bits",
             )),
         },
-        (KeyType::Rsa, Some(bits)) if bits < RSA_MIN => {
-            Err(Stop::fatal(format!("Invalid RSA key length: minimum is {RSA_MIN} bits")))
-        }
+        (KeyType::Rsa, Some(bits)) if bits < RSA_MIN => Err(Stop::fatal(format!(
+            "Invalid RSA key length: minimum is {RSA_MIN} bits"
+        ))),
         (KeyType::Rsa, Some(bits)) if bits > RSA_MAX => {
             Err(Stop::fatal(format!("key bits exceeds maximum {RSA_MAX}")))
         }
@@ -100,7 +119,11 @@ fn confirm_overwrite(path: &Path) -> Outcome {
     print!("Overwrite (y/n)? ");
     // Without a terminal to flush to, the answer will be "no" as well.
     let _ = std::io::stdout().flush();
-    if files::read_line()?.starts_with(['y', 'Y']) { Ok(()) } else { Err(Stop::Status(1)) }
+    if files::read_line()?.starts_with(['y', 'Y']) {
+        Ok(())
+    } else {
+        Err(Stop::Status(1))
+    }
 }
 
 /// `-N`, or asked for twice until both agree.
@@ -108,7 +131,10 @@ pub(super) fn new_passphrase(args: &Args, question: &str) -> Outcome<Secret> {
     if let Some(passphrase) = &args.new_passphrase {
         return Ok(passphrase.clone());
     }
-    let hidden = Ask { echo: false, stdin: true };
+    let hidden = Ask {
+        echo: false,
+        stdin: true,
+    };
     loop {
         let first: Answer = ask_or_empty(question, hidden);
         let second: Answer = ask_or_empty("Enter same passphrase again: ", hidden);
@@ -129,7 +155,9 @@ pub(super) fn save_private(
     let fail =
         |why: String| Stop::fatal(format!("Saving key \"{}\" failed: {why}", path.display()));
     if (1..MIN_PASSPHRASE).contains(&passphrase.expose().len()) {
-        return Err(fail("passphrase is too short (minimum five characters)".into()));
+        return Err(fail(
+            "passphrase is too short (minimum five characters)".into(),
+        ));
     }
     let defaults = WriteOptions::default();
     let options = WriteOptions {
@@ -137,7 +165,9 @@ pub(super) fn save_private(
         cipher: args.cipher.as_deref().unwrap_or(defaults.cipher),
         rounds: args.rounds.unwrap_or(defaults.rounds),
     };
-    let text = key.to_openssh(&options, &mut SystemRng).map_err(|e| fail(e.to_string()))?;
+    let text = key
+        .to_openssh(&options, &mut SystemRng)
+        .map_err(|e| fail(e.to_string()))?;
     files::write_private(path, text.expose()).map_err(|e| fail(os_error(&e)))
 }
 
@@ -146,6 +176,10 @@ pub(super) fn save_public(key: &PrivateKey, path: &Path) -> Outcome {
     let path = files::public_path(path);
     let line = key.public().to_line(&key.comment()) + "\n";
     files::write_public(&path, line.as_bytes()).map_err(|e| {
-        Stop::fatal(format!("Unable to save public key to {}: {}", path.display(), os_error(&e)))
+        Stop::fatal(format!(
+            "Unable to save public key to {}: {}",
+            path.display(),
+            os_error(&e)
+        ))
     })
 }

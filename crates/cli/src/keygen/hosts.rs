@@ -13,7 +13,9 @@ use crate::home;
 use crate::text::os_error;
 
 fn path(args: &Args) -> PathBuf {
-    args.file.clone().unwrap_or_else(|| home::ssh_file("known_hosts"))
+    args.file
+        .clone()
+        .unwrap_or_else(|| home::ssh_file("known_hosts"))
 }
 
 fn read(path: &PathBuf) -> Outcome<Vec<u8>> {
@@ -57,7 +59,11 @@ pub(super) fn find(args: &Args, host: &str) -> Outcome {
         };
         print().map_err(|e| Stop::fatal(format!("write: {}", os_error(&e))))?;
     }
-    if found.is_empty() { Err(Stop::Status(1)) } else { Ok(()) }
+    if found.is_empty() {
+        Err(Stop::Status(1))
+    } else {
+        Ok(())
+    }
 }
 
 /// `-R host`: removes the lines that name it and keeps the old file beside.
@@ -82,7 +88,10 @@ pub(super) fn hash(args: &Args) -> Outcome {
     let text = read(&path)?;
     let edited = known_hosts::hash_names(&text, &mut SystemRng);
     for line in &edited.patterns {
-        eprint!("{}:{line}: ignoring host name with wildcard\r\n", path.display());
+        eprint!(
+            "{}:{line}: ignoring host name with wildcard\r\n",
+            path.display()
+        );
     }
     refuse_broken(&path, &edited)?;
     let old = replace(&path, &text, &edited)?;

@@ -30,8 +30,7 @@ pub(super) fn fingerprints(args: &Args) -> Outcome {
     } else {
         std::fs::read(&path)
     };
-    let text =
-        text.map_err(|e| Stop::fatal(format!("ssh-keygen: {shown}: {}", os_error(&e))))?;
+    let text = text.map_err(|e| Stop::fatal(format!("ssh-keygen: {shown}: {}", os_error(&e))))?;
     let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
     if shown != "-" && first.windows(11).any(|w| w == b"PRIVATE KEY") {
         let (key, comment) = public_half(args, &path)?;
@@ -74,7 +73,10 @@ fn after_first_word(line: &str) -> &str {
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
             ' ' | '\t' if !quoted => {
-                return line.get(i..).unwrap_or_default().trim_start_matches([' ', '\t']);
+                return line
+                    .get(i..)
+                    .unwrap_or_default()
+                    .trim_start_matches([' ', '\t']);
             }
             _ => {}
         }
@@ -99,12 +101,24 @@ fn public_half(args: &Args, path: &Path) -> Outcome<(PublicKey, String)> {
     }
     let prompt = format!("Enter passphrase for \"{}\": ", path.display());
     let loaded = files::load(args, path, &what, &prompt)?;
-    Ok((loaded.key.public().clone(), loaded.key.comment().into_owned()))
+    Ok((
+        loaded.key.public().clone(),
+        loaded.key.comment().into_owned(),
+    ))
 }
 
 fn one(args: &Args, key: &PublicKey, comment: &str) {
-    let comment = if comment.is_empty() { "no comment" } else { comment };
-    println!("{} {} {comment} ({})", key.bits(), key.fingerprint(args.hash), key.short_name());
+    let comment = if comment.is_empty() {
+        "no comment"
+    } else {
+        comment
+    };
+    println!(
+        "{} {} {comment} ({})",
+        key.bits(),
+        key.fingerprint(args.hash),
+        key.short_name()
+    );
     if args.verbose {
         println!("{}", randomart(key, args.hash));
     }
@@ -117,7 +131,10 @@ mod tests {
     #[test]
     fn options_with_blanks_are_one_word() {
         assert_eq!(after_first_word("host ssh-rsa AAAA"), "ssh-rsa AAAA");
-        assert_eq!(after_first_word(r#"command="a \" b",no-pty ssh-rsa A"#), "ssh-rsa A");
+        assert_eq!(
+            after_first_word(r#"command="a \" b",no-pty ssh-rsa A"#),
+            "ssh-rsa A"
+        );
         assert_eq!(after_first_word("one"), "");
     }
 }

@@ -34,9 +34,15 @@ impl Agent {
     pub(super) fn connect(options: &Options) -> Option<Self> {
         let path = path(options)?;
         match UnixStream::connect(&path) {
-            Ok(socket) => Some(Self { socket, client: AgentClient::new() }),
+            Ok(socket) => Some(Self {
+                socket,
+                client: AgentClient::new(),
+            }),
             Err(e) => {
-                debug!("get_agent_identities: ssh_get_authentication_socket: {}", os_error(&e));
+                debug!(
+                    "get_agent_identities: ssh_get_authentication_socket: {}",
+                    os_error(&e)
+                );
                 None
             }
         }

@@ -8,8 +8,7 @@ use super::uri::{self, Destination};
 use crate::getopt::{Getopt, text};
 use crate::log::Level;
 
-const SPEC: &str =
-    "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYyZ";
+const SPEC: &str = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYyZ";
 
 /// How to use it, as OpenSSH says it.
 pub(crate) const USAGE: &str = "\
@@ -83,7 +82,11 @@ const NOT_BUILT: &str = "ADILRWwJMOXYKgZ";
 
 /// Parses the arguments after the program's name.
 pub(crate) fn parse(args: Vec<OsString>) -> Result<Wanted, BadArgs> {
-    let mut parser = Parser { opts: Getopt::new(SPEC, args), out: Args::default(), tty: 0 };
+    let mut parser = Parser {
+        opts: Getopt::new(SPEC, args),
+        out: Args::default(),
+        tty: 0,
+    };
     if let Some(wanted) = parser.flags()? {
         return Ok(wanted);
     }
@@ -97,11 +100,17 @@ pub(crate) fn parse(args: Vec<OsString>) -> Result<Wanted, BadArgs> {
     }
     let Parser { opts, mut out, tty } = parser;
     let words = opts.rest();
-    out.command = words.iter().map(|w| w.as_bytes()).collect::<Vec<_>>().join(&b' ');
+    out.command = words
+        .iter()
+        .map(|w| w.as_bytes())
+        .collect::<Vec<_>>()
+        .join(&b' ');
     match tty {
         0 => {}
         1 => out.settings.push(Setting::Set("RequestTTY", "yes".into())),
-        _ => out.settings.push(Setting::Set("RequestTTY", "force".into())),
+        _ => out
+            .settings
+            .push(Setting::Set("RequestTTY", "force".into())),
     }
     Ok(Wanted::Connect(Box::new(out)))
 }
@@ -117,8 +126,13 @@ impl Parser {
     /// Takes flags up to the next operand.
     fn flags(&mut self) -> Result<Option<Wanted>, BadArgs> {
         loop {
-            let flag = self.opts.next().map_err(|e| BadArgs::Usage(Some(e.to_string())))?;
-            let Some((flag, value)) = flag else { return Ok(None) };
+            let flag = self
+                .opts
+                .next()
+                .map_err(|e| BadArgs::Usage(Some(e.to_string())))?;
+            let Some((flag, value)) = flag else {
+                return Ok(None);
+            };
             let value = value.unwrap_or_default();
             match (flag, text(&value)) {
                 ('V', _) => return Ok(Some(Wanted::Version)),
@@ -135,12 +149,18 @@ impl Parser {
     }
 
     fn set(&mut self, keyword: &'static str, value: &str) {
-        self.out.settings.push(Setting::Set(keyword, value.to_owned()));
+        self.out
+            .settings
+            .push(Setting::Set(keyword, value.to_owned()));
     }
 
     fn flag(&mut self, flag: char, value: String) -> Result<(), BadArgs> {
         match flag {
-            '1' => return Err(BadArgs::Message("SSH protocol v.1 is no longer supported".into())),
+            '1' => {
+                return Err(BadArgs::Message(
+                    "SSH protocol v.1 is no longer supported".into(),
+                ));
+            }
             '4' => self.set("AddressFamily", "inet"),
             '6' => self.set("AddressFamily", "inet6"),
             'C' => self.set("Compression", "yes"),
@@ -235,11 +255,15 @@ impl Parser {
     fn destination(&mut self, given: &str) -> Result<(), BadArgs> {
         let destination = uri::parse(given).ok_or(BadArgs::Usage(None))?;
         if !uri::is_safe_host(&destination.host) {
-            return Err(BadArgs::Message("hostname contains invalid characters".into()));
+            return Err(BadArgs::Message(
+                "hostname contains invalid characters".into(),
+            ));
         }
         if let Some(user) = &destination.user {
             if !uri::is_safe_user(user) {
-                return Err(BadArgs::Message("remote username contains invalid characters".into()));
+                return Err(BadArgs::Message(
+                    "remote username contains invalid characters".into(),
+                ));
             }
             self.set("User", user);
         }
@@ -280,14 +304,23 @@ mod tests {
         for (words, lines) in [
             (&["-p", "22", "h"][..], &["Port=22"][..]),
             (&["-p22", "-oPort=1", "h"], &["Port=22", "Port=1"]),
-            (&["-4", "-C", "u@h"], &["AddressFamily=inet", "Compression=yes", "User=u"]),
+            (
+                &["-4", "-C", "u@h"],
+                &["AddressFamily=inet", "Compression=yes", "User=u"],
+            ),
             (&["h", "-l", "me"], &["User=me"]),
             (&["ssh://u@h:5"], &["User=u", "Port=5"]),
             (&["-tt", "h"], &["RequestTTY=force"]),
             (&["-t", "h"], &["RequestTTY=yes"]),
             (&["-T", "h"], &["RequestTTY=no"]),
-            (&["-f", "h"], &["ForkAfterAuthentication=yes", "StdinNull=yes"]),
-            (&["-N", "-s", "h"], &["SessionType=none", "SessionType=subsystem"]),
+            (
+                &["-f", "h"],
+                &["ForkAfterAuthentication=yes", "StdinNull=yes"],
+            ),
+            (
+                &["-N", "-s", "h"],
+                &["SessionType=none", "SessionType=subsystem"],
+            ),
             (&["-e", "^A", "h"], &["EscapeChar=^A"]),
             (&["-e", "none", "h"], &["EscapeChar=none"]),
             (&["-S", "none", "-k", "-2", "h"], &[]),
@@ -324,15 +357,27 @@ mod tests {
     #[test]
     fn refusals() {
         assert_eq!(bad(&[]), BadArgs::Usage(None));
-        assert_eq!(bad(&["-?"]), BadArgs::Usage(Some("unknown option -- ?".into())));
-        assert_eq!(bad(&["-p"]), BadArgs::Usage(Some("option requires an argument -- p".into())));
+        assert_eq!(
+            bad(&["-?"]),
+            BadArgs::Usage(Some("unknown option -- ?".into()))
+        );
+        assert_eq!(
+            bad(&["-p"]),
+            BadArgs::Usage(Some("option requires an argument -- p".into()))
+        );
         for (words, text) in [
             (&["-p", "99999", "h"][..], "Bad port '99999'"),
             (&["-e", "xx", "h"], "Bad escape character 'xx'."),
-            (&["-l", "a;b", "h"], "remote username contains invalid characters"),
+            (
+                &["-l", "a;b", "h"],
+                "remote username contains invalid characters",
+            ),
             (&["a;b"], "hostname contains invalid characters"),
             (&["-1", "h"], "SSH protocol v.1 is no longer supported"),
-            (&["-L", "1:h:2", "h"], "option -L is not built yet in this version of Carrick."),
+            (
+                &["-L", "1:h:2", "h"],
+                "option -L is not built yet in this version of Carrick.",
+            ),
         ] {
             assert_eq!(bad(words), BadArgs::Message(text.into()), "{words:?}");
         }

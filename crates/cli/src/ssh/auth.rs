@@ -1,5 +1,6 @@
 //! Logging in: the methods in turn, with what the user has and knows.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use carrick::client::{AuthReply, Login};
@@ -60,7 +61,10 @@ impl<'a> Authenticator<'a> {
             options,
             login,
             user: &options.user,
-            host: options.host_key_alias.as_deref().unwrap_or(&options.host_argument),
+            host: options
+                .host_key_alias
+                .as_deref()
+                .unwrap_or(&options.host_argument),
             methods,
             agent: None,
             identities: None,
@@ -174,15 +178,25 @@ impl<'a> Authenticator<'a> {
             return Ok(None);
         };
         let blob = key.to_blob();
-        let reply = self.login.publickey_query(self.user, &algorithm, &blob).await?;
+        let reply = self
+            .login
+            .publickey_query(self.user, &algorithm, &blob)
+            .await?;
         if reply != AuthReply::PkOk {
             return Ok(Some(reply));
         }
         debug!("Server accepts key: {description}");
         self.show_banners();
-        let data = self.login.publickey_signed_data(self.user, &algorithm, &blob);
-        let Some(signature) = self.signature(&blob, &data, &algorithm) else { return Ok(None) };
-        let sent = self.login.publickey(self.user, &algorithm, &blob, &signature).await?;
+        let data = self
+            .login
+            .publickey_signed_data(self.user, &algorithm, &blob);
+        let Some(signature) = self.signature(&blob, &data, &algorithm) else {
+            return Ok(None);
+        };
+        let sent = self
+            .login
+            .publickey(self.user, &algorithm, &blob, &signature)
+            .await?;
         Ok(Some(sent))
     }
 
@@ -192,12 +206,18 @@ impl<'a> Authenticator<'a> {
         let failed = |why: &str, kind: &str| {
             error!("sign_and_send_pubkey: signing failed for {kind} \"{name}\": {why}");
         };
-        let kind = PublicKey::from_blob(blob).map(|k| k.short_name()).unwrap_or_default();
+        let kind = PublicKey::from_blob(blob)
+            .map(|k| k.short_name())
+            .unwrap_or_default();
         if in_agent {
-            match self.agent.as_mut().map(|agent| agent.sign(blob, data, algorithm)) {
+            match self
+                .agent
+                .as_mut()
+                .map(|agent| agent.sign(blob, data, algorithm))
+            {
                 Some(Ok(signature)) => return Some(signature),
                 Some(Err(why)) => {
-                    failed(&format!("{why}"), &kind);
+                    failed(&why, &kind);
                     self.current()?.path.as_ref()?;
                 }
                 None => {}
@@ -205,18 +225,28 @@ impl<'a> Authenticator<'a> {
         }
         let private = identity::open(self.options, self.current()?)?;
         if private.public().to_blob() != blob {
-            failed("the private key's file does not match its public key", &kind);
+            failed(
+                "the private key's file does not match its public key",
+                &kind,
+            );
             return None;
         }
-        private.sign(algorithm, data).map_err(|e| failed(&e.to_string(), &kind)).ok()
+        private
+            .sign(algorithm, data)
+            .map_err(|e| failed(&e.to_string(), &kind))
+            .ok()
     }
 
     /// A file that does not show its public half: opened, and signed with at
     /// once.
     async fn try_private(&mut self) -> Result<Option<AuthReply>, carrick::Error> {
-        let Some(current) = self.current() else { return Ok(None) };
+        let Some(current) = self.current() else {
+            return Ok(None);
+        };
         debug!("Trying private key: {}", current.name);
-        let Some(private) = identity::open(self.options, current) else { return Ok(None) };
+        let Some(private) = identity::open(self.options, current) else {
+            return Ok(None);
+        };
         let key = private.public();
         if key.is_rsa_below(self.options.required_rsa_size) {
             debug!("Skipping RSA key {} - Invalid key length", current.name);
@@ -227,11 +257,15 @@ impl<'a> Authenticator<'a> {
             return Ok(None);
         };
         let blob = key.to_blob();
-        let data = self.login.publickey_signed_data(self.user, &algorithm, &blob);
+        let data = self
+            .login
+            .publickey_signed_data(self.user, &algorithm, &blob);
         match private.sign(&algorithm, &data) {
-            Ok(signature) => {
-                Ok(Some(self.login.publickey(self.user, &algorithm, &blob, &signature).await?))
-            }
+            Ok(signature) => Ok(Some(
+                self.login
+                    .publickey(self.user, &algorithm, &blob, &signature)
+                    .await?,
+            )),
             Err(e) => {
                 error!("sign_and_send_pubkey: signing failed: {e}");
                 Ok(None)
@@ -289,7 +323,11 @@ impl<'a> Authenticator<'a> {
             debug3!("userauth_kbdint: disable: no info_req_seen");
             return Ok(None);
         }
-        let devices = self.options.kbd_interactive_devices.as_deref().unwrap_or("");
+        let devices = self
+            .options
+            .kbd_interactive_devices
+            .as_deref()
+            .unwrap_or("");
         let mut reply = self.login.keyboard_interactive(self.user, devices).await?;
         while let AuthReply::Prompts(info) = reply {
             self.was_asked = true;
@@ -323,7 +361,8 @@ fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() && !matches!(c, '\n' | '\r' | '\t') {
-            out.push_str(&format!("\\{:03o}", u32::from(c)));
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\{:03o}", u32::from(c));
         } else {
             out.push(c);
         }

@@ -50,7 +50,11 @@ pub(crate) enum Step {
 
 impl Escapes {
     pub(crate) fn new(character: Option<u8>) -> Self {
-        Self { character, at_line_start: true, pending: false }
+        Self {
+            character,
+            at_line_start: true,
+            pending: false,
+        }
     }
 
     /// The character, if escapes are on.
@@ -116,7 +120,10 @@ pub(crate) fn help(escape: char, command_line: bool) -> String {
         ("V/v", "decrease/increase verbosity (LogLevel)"),
         ("^Z", "suspend ssh"),
         ("#", "list forwarded connections"),
-        ("&", "background ssh (when waiting for connections to terminate)"),
+        (
+            "&",
+            "background ssh (when waiting for connections to terminate)",
+        ),
         ("?", "this message"),
     ] {
         if key != "C" || command_line {
@@ -157,7 +164,10 @@ mod tests {
         assert_eq!(run(b"~."), (vec![], vec![Action::Disconnect]));
         assert_eq!(run(b"a~."), (b"a~.".to_vec(), vec![]));
         assert_eq!(run(b"a\r~."), (b"a\r".to_vec(), vec![Action::Disconnect]));
-        assert_eq!(run(b"a\n~R~?b"), (b"a\nb".to_vec(), vec![Action::Rekey, Action::Help]));
+        assert_eq!(
+            run(b"a\n~R~?b"),
+            (b"a\nb".to_vec(), vec![Action::Rekey, Action::Help])
+        );
     }
 
     #[test]

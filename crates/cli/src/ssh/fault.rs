@@ -71,7 +71,10 @@ fn ended(e: &io::Error) -> &'static str {
 
 fn protocol(why: &proto::Error, remote: &str, host: &str, phase: Phase) {
     let fatal = |text: &str| {
-        log!(Fatal, "ssh_dispatch_run_fatal: Connection to {remote}: {text}");
+        log!(
+            Fatal,
+            "ssh_dispatch_run_fatal: Connection to {remote}: {text}"
+        );
     };
     match why {
         proto::Error::Closed => match phase {
@@ -82,7 +85,10 @@ fn protocol(why: &proto::Error, remote: &str, host: &str, phase: Phase) {
             Phase::Login => log!(Fatal, "Connection closed by {remote}"),
             Phase::Session => info!("Connection to {host} closed by remote host."),
         },
-        proto::Error::Disconnected { reason, description } => {
+        proto::Error::Disconnected {
+            reason,
+            description,
+        } => {
             error!("Received disconnect from {remote}:{reason}: {description}");
             log!(Fatal, "Disconnected from {remote}");
         }

@@ -1,5 +1,6 @@
 //! The keys to offer, in OpenSSH's order, and opening their files.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use carrick_config::ssh::Options;
@@ -34,7 +35,9 @@ impl Identity {
     pub(super) fn describe(&self) -> String {
         let mut text = self.name.clone();
         if let Some(key) = &self.key {
-            text += &format!(" {} {}", key.short_name(), key.fingerprint(FingerprintHash::Sha256));
+            let fingerprint = key.fingerprint(FingerprintHash::Sha256);
+            // Writing to a String cannot fail.
+            let _ = write!(text, " {} {fingerprint}", key.short_name());
         }
         if self.user_provided {
             text += " explicit";
@@ -58,7 +61,10 @@ pub(super) fn collect(options: &Options, agent: Option<&mut Agent>) -> Vec<Ident
     let mut only_agent = Vec::new();
     for held in agent.map(Agent::identities).unwrap_or_default() {
         let Ok(key) = PublicKey::from_blob(&held.blob) else {
-            debug2!("agent key {} is of a type that is not supported", held.comment);
+            debug2!(
+                "agent key {} is of a type that is not supported",
+                held.comment
+            );
             continue;
         };
         let same = files.iter().position(|f| f.key.as_ref() == Some(&key));
@@ -86,7 +92,9 @@ pub(super) fn collect(options: &Options, agent: Option<&mut Agent>) -> Vec<Ident
 }
 
 fn is_usable(options: &Options, identity: &Identity) -> bool {
-    let Some(key) = &identity.key else { return true };
+    let Some(key) = &identity.key else {
+        return true;
+    };
     let accepted = &options.pubkey_accepted_algorithms;
     if !accepted.iter().any(|name| is_for(key, name)) {
         debug!(
@@ -127,9 +135,16 @@ fn from_file(options: &Options, text: &str, user_provided: bool) -> Option<Ident
     let key = public_half(&path);
     debug!(
         "identity file {name} type {}",
-        key.as_ref().map_or("-1".to_owned(), |k| k.key_type().to_owned())
+        key.as_ref()
+            .map_or("-1".to_owned(), |k| k.key_type().to_owned())
     );
-    Some(Identity { name, path: Some(path), key, in_agent: false, user_provided })
+    Some(Identity {
+        name,
+        path: Some(path),
+        key,
+        in_agent: false,
+        user_provided,
+    })
 }
 
 /// The public half by the file itself (a public key, or what a private one
@@ -209,7 +224,10 @@ pub(super) fn signature_algorithm(
             .find(|name| is_for(key, name) && list.split(',').any(|s| s == name.as_str()))
             .cloned(),
         // A server that does not say may be too old for SHA-2 signatures.
-        _ => accepted.iter().find(|name| *name == key.key_type()).cloned(),
+        _ => accepted
+            .iter()
+            .find(|name| *name == key.key_type())
+            .cloned(),
     }
 }
 
@@ -230,19 +248,34 @@ mod tests {
         let (key, _) = PublicKey::from_line(RSA).unwrap();
         let ours = lists(&["ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256"]);
         let pick = |server| signature_algorithm(&key, &ours, server);
-        assert_eq!(pick(Some("ssh-rsa,rsa-sha2-256")).as_deref(), Some("rsa-sha2-256"));
-        assert_eq!(pick(Some("rsa-sha2-256,rsa-sha2-512")).as_deref(), Some("rsa-sha2-512"));
+        assert_eq!(
+            pick(Some("ssh-rsa,rsa-sha2-256")).as_deref(),
+            Some("rsa-sha2-256")
+        );
+        assert_eq!(
+            pick(Some("rsa-sha2-256,rsa-sha2-512")).as_deref(),
+            Some("rsa-sha2-512")
+        );
         assert_eq!(pick(Some("ssh-ed25519")), None);
         assert_eq!(pick(None), None);
         let with_sha1 = lists(&["rsa-sha2-512", "ssh-rsa"]);
-        assert_eq!(signature_algorithm(&key, &with_sha1, None).as_deref(), Some("ssh-rsa"));
+        assert_eq!(
+            signature_algorithm(&key, &with_sha1, None).as_deref(),
+            Some("ssh-rsa")
+        );
     }
 
     #[test]
     fn others_have_one() {
         let (key, _) = PublicKey::from_line(ED).unwrap();
         let ours = lists(&["ssh-ed25519"]);
-        assert_eq!(signature_algorithm(&key, &ours, None).as_deref(), Some("ssh-ed25519"));
-        assert_eq!(signature_algorithm(&key, &lists(&["rsa-sha2-512"]), None), None);
+        assert_eq!(
+            signature_algorithm(&key, &ours, None).as_deref(),
+            Some("ssh-ed25519")
+        );
+        assert_eq!(
+            signature_algorithm(&key, &lists(&["rsa-sha2-512"]), None),
+            None
+        );
     }
 }

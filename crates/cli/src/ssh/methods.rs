@@ -4,8 +4,7 @@
 use crate::log::{debug, debug3};
 
 /// The order when none is given.
-const DEFAULT_ORDER: &str =
-    "gssapi-with-mic,hostbased,publickey,keyboard-interactive,password";
+const DEFAULT_ORDER: &str = "gssapi-with-mic,hostbased,publickey,keyboard-interactive,password";
 
 /// A method that is built.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,8 +47,18 @@ pub(super) struct Methods {
 impl Methods {
     /// Nothing tried. `enabled` are those that the options allow.
     pub(super) fn new(preferred: Option<&str>, enabled: Vec<Method>) -> Self {
-        let preferred = preferred.unwrap_or(DEFAULT_ORDER).split(',').map(str::to_owned).collect();
-        Self { preferred, enabled, supported: Vec::new(), at: 0, current: None }
+        let preferred = preferred
+            .unwrap_or(DEFAULT_ORDER)
+            .split(',')
+            .map(str::to_owned)
+            .collect();
+        Self {
+            preferred,
+            enabled,
+            supported: Vec::new(),
+            at: 0,
+            current: None,
+        }
     }
 
     /// The method to try on a server that can continue with `list`: the

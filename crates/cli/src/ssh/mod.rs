@@ -25,8 +25,12 @@ use args::{BadArgs, Wanted};
 use crate::log;
 
 /// What the identification says.
-pub(crate) const SOFTWARE: &str =
-    concat!("Carrick_", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
+pub(crate) const SOFTWARE: &str = concat!(
+    "Carrick_",
+    env!("CARGO_PKG_VERSION_MAJOR"),
+    ".",
+    env!("CARGO_PKG_VERSION_MINOR")
+);
 
 /// The exit status of every failure of our own.
 const FAILED: u8 = 255;
@@ -35,7 +39,7 @@ const FAILED: u8 = 255;
 pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
     match args::parse(args) {
         Ok(Wanted::Version) => {
-            eprint!("{SOFTWARE}, AWS-LC\n");
+            eprintln!("{SOFTWARE}, AWS-LC");
             ExitCode::SUCCESS
         }
         Ok(Wanted::Query(what)) => match query::answer(&what) {

@@ -61,7 +61,8 @@ impl Hooks for System {
 
 /// Reads everything; an error is the text to end with.
 pub(super) fn load(args: &Args) -> Result<Options, String> {
-    let account = account::me().ok_or_else(|| format!("No user exists for uid {}", account::uid()))?;
+    let account =
+        account::me().ok_or_else(|| format!("No user exists for uid {}", account::uid()))?;
     let user = LocalUser {
         name: account.name.clone(),
         uid: account.uid,
@@ -79,9 +80,14 @@ pub(super) fn load(args: &Args) -> Result<Options, String> {
     if args.level.is_none() && config.options().is_set("LogLevel") {
         log::set_level(level(config.options().log_level));
     }
-    let sources = Sources { only: args.config_file.clone(), ..Sources::default() };
+    let sources = Sources {
+        only: args.config_file.clone(),
+        ..Sources::default()
+    };
     let command = String::from_utf8_lossy(&args.command);
-    config.load(&sources, &args.destination.host, &command).map_err(text)?;
+    config
+        .load(&sources, &args.destination.host, &command)
+        .map_err(text)?;
     if config.wants_final_pass() {
         let name = config.connect_host();
         config.final_pass(&name).map_err(text)?;
@@ -109,7 +115,10 @@ pub(super) fn level(level: LogLevel) -> log::Level {
 pub(super) fn refuse_unbuilt(options: &Options) -> Result<(), String> {
     let display = std::env::var_os("DISPLAY").is_some_and(|d| !d.is_empty());
     let refused = [
-        ("CanonicalizeHostname", options.canonicalize_hostname != CanonicalizeHostname::No),
+        (
+            "CanonicalizeHostname",
+            options.canonicalize_hostname != CanonicalizeHostname::No,
+        ),
         ("CertificateFile", !options.certificate_files.is_empty()),
         ("ChannelTimeout", !options.channel_timeouts.is_empty()),
         ("LocalForward", !options.local_forwards.is_empty()),
@@ -121,10 +130,16 @@ pub(super) fn refuse_unbuilt(options: &Options) -> Result<(), String> {
         ("RevokedHostKeys", !options.revoked_host_keys.is_empty()),
         ("PKCS11Provider", options.pkcs11_provider.is_some()),
         ("ProxyJump", options.proxy_jump.is_some()),
-        ("ProxyUseFdpass", options.proxy_use_fdpass && options.proxy_command.is_some()),
+        (
+            "ProxyUseFdpass",
+            options.proxy_use_fdpass && options.proxy_command.is_some(),
+        ),
         (
             "PubkeyAuthentication",
-            matches!(options.pubkey_authentication, PubkeyAuth::Unbound | PubkeyAuth::HostBound),
+            matches!(
+                options.pubkey_authentication,
+                PubkeyAuth::Unbound | PubkeyAuth::HostBound
+            ),
         ),
         ("Tunnel", options.tunnel != Tunnel::No),
     ];
@@ -135,7 +150,12 @@ pub(super) fn refuse_unbuilt(options: &Options) -> Result<(), String> {
             ));
         }
     }
-    for keyword in ["AddKeysToAgent", "ControlMaster", "ControlPath", "VerifyHostKeyDNS"] {
+    for keyword in [
+        "AddKeysToAgent",
+        "ControlMaster",
+        "ControlPath",
+        "VerifyHostKeyDNS",
+    ] {
         if let Some(origin) = options.set_keywords().origin(keyword) {
             debug!("{origin}: {keyword} is not built yet, ignored");
         }

@@ -4,6 +4,7 @@
 //! Input from a file or pipe is read straight into the space of the packet
 //! that carries it, and output is written from where it was decrypted.
 
+use std::fmt::Write as _;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -94,17 +95,22 @@ pub(super) struct Setup {
 
 impl Relay {
     /// Takes over the standard descriptors.
-    pub(super) fn new(
-        connection: Connection,
-        channel: Channel,
-        setup: &Setup,
-    ) -> io::Result<Self> {
-        let stdin = if setup.stdin_null { None } else { Some(End::stdin()?) };
+    pub(super) fn new(connection: Connection, channel: Channel, setup: &Setup) -> io::Result<Self> {
+        let stdin = if setup.stdin_null {
+            None
+        } else {
+            Some(End::stdin()?)
+        };
         if stdin.is_none() {
             // The end of input comes at once, as from /dev/null.
             let _ = channel.send_eof();
         }
-        let output = |stream, end| Output { stream, end: Some(end), data: Bytes::new(), done: false };
+        let output = |stream, end| Output {
+            stream,
+            end: Some(end),
+            data: Bytes::new(),
+            done: false,
+        };
         let ident = connection.peer_ident();
         Ok(Self {
             knows_eow: ident.contains("OpenSSH") || ident.contains("Carrick"),
@@ -132,7 +138,10 @@ impl Relay {
         what: What,
         reply: impl Future<Output = Result<bool, carrick::Error>> + Send + 'static,
     ) {
-        self.asked.push(Asked { what, reply: Box::pin(reply) });
+        self.asked.push(Asked {
+            what,
+            reply: Box::pin(reply),
+        });
     }
 
     /// Runs the session to its end.
@@ -180,16 +189,17 @@ impl Relay {
 
     fn poll_replies(&mut self, cx: &mut Context<'_>) {
         let mut refused = None;
-        self.asked.retain_mut(|asked| match asked.reply.as_mut().poll(cx) {
-            Poll::Pending => true,
-            Poll::Ready(Ok(true)) => false,
-            // The connection is over: told elsewhere.
-            Poll::Ready(Err(carrick::Error::Protocol(_) | carrick::Error::Io(_))) => false,
-            Poll::Ready(_) => {
-                refused.get_or_insert(asked.what);
-                false
-            }
-        });
+        self.asked
+            .retain_mut(|asked| match asked.reply.as_mut().poll(cx) {
+                Poll::Pending => true,
+                Poll::Ready(Ok(true)) => false,
+                // The connection is over: told elsewhere.
+                Poll::Ready(Err(carrick::Error::Protocol(_) | carrick::Error::Io(_))) => false,
+                Poll::Ready(_) => {
+                    refused.get_or_insert(asked.what);
+                    false
+                }
+            });
         match refused {
             None => {}
             Some(What::Pty) => {
@@ -234,7 +244,9 @@ impl Relay {
     }
 
     fn poll_output(&mut self, cx: &mut Context<'_>, which: usize) {
-        let Some(out) = self.outputs.get_mut(which) else { return };
+        let Some(out) = self.outputs.get_mut(which) else {
+            return;
+        };
         while !out.done {
             if out.data.is_empty() {
                 match self.channel.poll_take(cx, out.stream) {
@@ -277,8 +289,7 @@ impl Relay {
         }
         let mut finished = false;
         if let Some(end) = &self.stdin {
-            loop {
-                let Poll::Ready(ready) = end.poll_readable(cx) else { break };
+            while let Poll::Ready(ready) = end.poll_readable(cx) {
                 let Ok(guard) = ready else {
                     finished = true;
                     break;
@@ -322,7 +333,10 @@ impl Relay {
                     }
                     Ok(n)
                 };
-                match self.channel.poll_fill(cx, Stream::Data, typed.len(), &mut copy) {
+                match self
+                    .channel
+                    .poll_fill(cx, Stream::Data, typed.len(), &mut copy)
+                {
                     // While the far side does not read, `~.` must still work:
                     // go on reading up to a bound.
                     Poll::Pending if typed.len() < KEYS => break,
@@ -332,7 +346,9 @@ impl Relay {
                 }
             }
             let end = self.stdin.as_ref()?;
-            let Poll::Ready(ready) = end.poll_readable(cx) else { return None };
+            let Poll::Ready(ready) = end.poll_readable(cx) else {
+                return None;
+            };
             let mut keys = [0; KEYS];
             match ready.map(|guard| (end.read_now(&mut keys), guard)) {
                 Ok((Ok(n), _)) if n > 0 => {
@@ -382,7 +398,11 @@ impl Relay {
                 self.connection.rekey();
             }
             Action::LessVerbose | Action::MoreVerbose => {
-                let (step, key) = if action == Action::MoreVerbose { (1, 'v') } else { (-1, 'V') };
+                let (step, key) = if action == Action::MoreVerbose {
+                    (1, 'v')
+                } else {
+                    (-1, 'V')
+                };
                 if !log::is_on_stderr() {
                     say(&format!("{c}{key} [Logging to syslog]\r\n"));
                     return None;
@@ -433,19 +453,22 @@ impl Relay {
 
     fn about(&self, c: char) -> String {
         let (sent, received) = self.connection.transferred();
-        let mut text = format!("{c}I\r\nConnection information:\r\n");
-        text += &format!("  server {}\r\n", self.connection.peer_ident());
+        let server = self.connection.peer_ident();
+        let mut text = format!("{c}I\r\nConnection information:\r\n  server {server}\r\n");
         if let Some(n) = self.connection.negotiated() {
-            text += &format!("  kexalgorithm {}\r\n  hostkeyalgorithm {}\r\n", n.kex, n.host_key);
+            // Writing to a String cannot fail.
+            let _ = write!(text, "  kex {}\r\n  host key {}\r\n", n.kex, n.host_key);
             for (name, d) in [("client->server", &n.c2s), ("server->client", &n.s2c)] {
                 let mac = d.mac.unwrap_or("<implicit>");
-                let Some((cipher, compression)) = Some((d.cipher, d.compression)) else { continue };
-                text += &format!(
-                    "  {name} cipher {cipher} mac {mac} compression {compression}\r\n"
+                let _ = write!(
+                    text,
+                    "  {name} cipher {} mac {mac} compression {}\r\n",
+                    d.cipher, d.compression
                 );
             }
         }
-        text + &format!("  traffic {received} in, {sent} out\r\n")
+        let _ = write!(text, "  traffic {received} in, {sent} out\r\n");
+        text
     }
 }
 
@@ -487,7 +510,10 @@ impl Signals {
                 ending.push((number as i32, signal(kind)?));
             }
         }
-        Ok(Self { resized: signal(SignalKind::window_change())?, ending })
+        Ok(Self {
+            resized: signal(SignalKind::window_change())?,
+            ending,
+        })
     }
 
     /// Waits for one that ends the program.

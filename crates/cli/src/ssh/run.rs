@@ -83,8 +83,12 @@ fn prepare(args: &Args, options: &Options) -> Result<Prepared, String> {
 
 fn connect(options: &Options, prepared: Prepared) -> u8 {
     let started = Instant::now();
-    let Some(dialled) = dial(options) else { return FAILED };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let Some(dialled) = dial(options) else {
+        return FAILED;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(e) => {
@@ -97,25 +101,45 @@ fn connect(options: &Options, prepared: Prepared) -> u8 {
         match dialled {
             Dialled::Direct { stream, peer } => {
                 let remote = Remote::direct(peer);
-                let socket = stream.as_fd().try_clone_to_owned().ok().map(|s| (s, peer.is_ipv4()));
+                let socket = stream
+                    .as_fd()
+                    .try_clone_to_owned()
+                    .ok()
+                    .map(|s| (s, peer.is_ipv4()));
                 match tokio::net::TcpStream::from_std(stream) {
                     Ok(stream) => {
                         let check = HostCheck::new(options, Some(peer.ip()));
                         let via = format!("([{}]:{})", peer.ip(), peer.port());
-                        let way = Way { check, remote, via, socket, started };
+                        let way = Way {
+                            check,
+                            remote,
+                            via,
+                            socket,
+                            started,
+                        };
                         converse(options, prepared, stream, way).await
                     }
                     Err(e) => failed(&e),
                 }
             }
-            Dialled::Proxy { input, output, proxy } => {
+            Dialled::Proxy {
+                input,
+                output,
+                proxy,
+            } => {
                 let stream = Receiver::from_owned_fd(input.into())
                     .and_then(|r| Ok(tokio::io::join(r, Sender::from_owned_fd(output.into())?)));
                 let status = match stream {
                     Ok(stream) => {
                         let check = HostCheck::new(options, None);
                         let (remote, via) = (Remote::proxied(), "(via proxy)".to_owned());
-                        let way = Way { check, remote, via, socket: None, started };
+                        let way = Way {
+                            check,
+                            remote,
+                            via,
+                            socket: None,
+                            started,
+                        };
                         converse(options, prepared, stream, way).await
                     }
                     Err(e) => failed(&e),
@@ -146,7 +170,11 @@ fn dial(options: &Options) -> Option<Dialled> {
         }
     };
     match connect::start_proxy(&command) {
-        Ok((input, output, proxy)) => Some(Dialled::Proxy { input, output, proxy }),
+        Ok((input, output, proxy)) => Some(Dialled::Proxy {
+            input,
+            output,
+            proxy,
+        }),
         Err(e) => {
             log!(Fatal, "proxy command: {}", crate::text::os_error(&e));
             None
@@ -171,9 +199,14 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let host = &options.host_argument;
-    debug!("Authenticating to {}:{} as '{}'", options.hostname, options.port, options.user);
+    debug!(
+        "Authenticating to {}:{} as '{}'",
+        options.hostname, options.port, options.user
+    );
     let exchange = exchange_keys(options, stream, &way);
-    let limit = options.connect_timeout.map(|t| t.saturating_sub(way.started.elapsed()));
+    let limit = options
+        .connect_timeout
+        .map(|t| t.saturating_sub(way.started.elapsed()));
     let (mut login, trusted) = match within(limit, exchange).await {
         Some(Ok(Some(login))) => login,
         Some(Ok(None)) => {
@@ -193,7 +226,11 @@ where
     warn_weak(options, &login);
     match Authenticator::new(options, &mut login, trusted).run().await {
         Ok(Outcome::In(method)) => {
-            verbose!("Authenticated to {} {} using \"{method}\".", options.hostname, way.via);
+            verbose!(
+                "Authenticated to {} {} using \"{method}\".",
+                options.hostname,
+                way.via
+            );
         }
         Ok(Outcome::Denied(text)) => {
             log!(Fatal, "{text}");
@@ -204,13 +241,29 @@ where
             return FAILED;
         }
     }
-    let Ok(connection) = login.into_connection() else { return FAILED };
+    let Ok(connection) = login.into_connection() else {
+        return FAILED;
+    };
     if let Some((socket, ipv4)) = &way.socket {
         let qos = options.ip_qos;
-        connect::set_qos(socket, *ipv4, if prepared.tty { qos.interactive } else { qos.bulk });
+        connect::set_qos(
+            socket,
+            *ipv4,
+            if prepared.tty {
+                qos.interactive
+            } else {
+                qos.bulk
+            },
+        );
     }
     let Prepared { command, tty } = prepared;
-    let plan = Plan { options, command, tty, remote: way.remote, started: way.started };
+    let plan = Plan {
+        options,
+        command,
+        tty,
+        remote: way.remote,
+        started: way.started,
+    };
     session::run(connection, plan).await
 }
 
@@ -240,10 +293,18 @@ where
             why,
             carrick::Error::Io(_)
                 | carrick::Error::Protocol(
-                    Error::Closed | Error::Fault(PeerFault::BadIdent(_) | PeerFault::TooMuchPreamble)
+                    Error::Closed
+                        | Error::Fault(PeerFault::BadIdent(_) | PeerFault::TooMuchPreamble)
                 )
         );
-        (why, if early { Phase::Identification } else { Phase::Login })
+        (
+            why,
+            if early {
+                Phase::Identification
+            } else {
+                Phase::Login
+            },
+        )
     })?;
     for line in host.preamble() {
         debug!("kex_exchange_identification: banner line: {line}");
@@ -287,7 +348,9 @@ fn config(options: &Options, check: &HostCheck<'_>) -> ClientConfig {
 
 /// Warns of a key exchange that a quantum computer could undo later.
 fn warn_weak(options: &Options, login: &Login) {
-    let Some(negotiated) = login.negotiated() else { return };
+    let Some(negotiated) = login.negotiated() else {
+        return;
+    };
     let safe = negotiated.kex.contains("mlkem") || negotiated.kex.contains("sntrup");
     if safe || options.warn_weak_crypto != WarnWeakCrypto::Yes || log::level() < Level::Info {
         return;

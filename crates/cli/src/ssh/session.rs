@@ -91,7 +91,12 @@ fn failed_open(why: &carrick::Error, plan: &Plan<'_>) -> u8 {
         carrick::Error::OpenRefused { reason, text } => {
             info!("channel 0: open failed: {reason}: {text}");
         }
-        other => fault::tell(other, &plan.remote, &plan.options.host_argument, Phase::Session),
+        other => fault::tell(
+            other,
+            &plan.remote,
+            &plan.options.host_argument,
+            Phase::Session,
+        ),
     }
     FAILED
 }
@@ -130,7 +135,9 @@ async fn without_channel(connection: &Connection, plan: &Plan<'_>) -> u8 {
     if let Err(status) = fork(plan.options) {
         return status;
     }
-    let Ok(mut signals) = Signals::new() else { return FAILED };
+    let Ok(mut signals) = Signals::new() else {
+        return FAILED;
+    };
     tokio::select! {
         why = connection.closed() => {
             fault::tell(&why, &plan.remote, &plan.options.host_argument, Phase::Session);
@@ -185,24 +192,41 @@ fn request_all(
     if plan.tty {
         let term = std::env::var("TERM").unwrap_or_default();
         let modes = Modes::of(rustix::stdio::stdin()).map_or_else(|_| vec![0], |m| m.encode());
-        let request = Request::Pty { term, size: pty_size(), modes };
+        let request = Request::Pty {
+            term,
+            size: pty_size(),
+            modes,
+        };
         asked.push((What::Pty, channel.request_later(request)?));
     }
     debug!("Sending environment.");
     for (name, value) in env::to_send(options) {
-        debug!("channel 0: setting env {name} = \"{}\"", String::from_utf8_lossy(&value));
+        debug!(
+            "channel 0: setting env {name} = \"{}\"",
+            String::from_utf8_lossy(&value)
+        );
         channel.notify(Request::Env { name, value })?;
     }
     let command = &plan.command;
     let shown = String::from_utf8_lossy(command);
     let (what, request) = if options.session_type == SessionType::Subsystem {
         debug!("Sending subsystem: {shown}");
-        ("subsystem", Request::Subsystem { name: shown.into_owned() })
+        (
+            "subsystem",
+            Request::Subsystem {
+                name: shown.into_owned(),
+            },
+        )
     } else if command.is_empty() {
         ("shell", Request::Shell)
     } else {
         debug!("Sending command: {shown}");
-        ("exec", Request::Exec { command: command.clone() })
+        (
+            "exec",
+            Request::Exec {
+                command: command.clone(),
+            },
+        )
     };
     asked.push((What::Program(what), channel.request_later(request)?));
     Ok(asked)
@@ -242,11 +266,21 @@ fn finish(connection: &Connection, plan: &Plan<'_>, ended: &Ended) -> u8 {
             rate(received, seconds)
         );
     }
-    debug!("Exit status {}", if status == FAILED { -1 } else { i32::from(status) });
+    debug!(
+        "Exit status {}",
+        if status == FAILED {
+            -1
+        } else {
+            i32::from(status)
+        }
+    );
     status
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a figure for people, to one place")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a figure for people, to one place"
+)]
 fn rate(bytes: u64, seconds: f64) -> f64 {
     bytes as f64 / seconds
 }

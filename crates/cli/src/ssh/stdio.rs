@@ -39,7 +39,12 @@ impl End {
         // A terminal stays blocking: its open file is shared with the shell
         // and everything else that runs on it.
         let was_blocking = polled.is_some() && !terminal && !tty::set_nonblocking(fd, true)?;
-        Ok(Self { fd, polled, terminal, was_blocking })
+        Ok(Self {
+            fd,
+            polled,
+            terminal,
+            was_blocking,
+        })
     }
 
     /// Standard input.

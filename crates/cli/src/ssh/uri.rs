@@ -17,11 +17,15 @@ pub(crate) fn parse(text: &str) -> Option<Destination> {
         return parse_uri(rest);
     }
     let (user, host) = match text.rsplit_once('@') {
-        Some((user, _)) if user.is_empty() => return None,
+        Some(("", _)) => return None,
         Some((user, host)) => (Some(user.to_owned()), host),
         None => (None, text),
     };
-    (!host.is_empty()).then(|| Destination { user, host: host.to_owned(), port: None })
+    (!host.is_empty()).then(|| Destination {
+        user,
+        host: host.to_owned(),
+        port: None,
+    })
 }
 
 /// The part after `ssh://`. A path is an error, a single `/` is not.
@@ -94,9 +98,9 @@ fn decode(text: &str) -> Option<String> {
 /// on, since it is put into commands.
 pub(crate) fn is_safe_host(host: &str) -> bool {
     !host.starts_with('-')
-        && !host.chars().any(|c| {
-            "'`\"$\\;&<>|(){}".contains(c) || c.is_whitespace() || c.is_ascii_control()
-        })
+        && !host
+            .chars()
+            .any(|c| "'`\"$\\;&<>|(){}".contains(c) || c.is_whitespace() || c.is_ascii_control())
 }
 
 /// Likewise for a user name given on the command line.
@@ -131,7 +135,11 @@ mod tests {
             ("ssh://u;x=y@h", Some("u"), "h", None),
             ("ssh://[::1]", None, "::1", None),
         ] {
-            let want = Destination { user: user.map(str::to_owned), host: host.into(), port };
+            let want = Destination {
+                user: user.map(str::to_owned),
+                host: host.into(),
+                port,
+            };
             assert_eq!(parse(text), Some(want), "{text}");
         }
     }
@@ -139,8 +147,20 @@ mod tests {
     #[test]
     fn bad_destinations() {
         for text in [
-            "", "@h", "u@", "ssh://", "ssh://@h", "ssh://h/path", "ssh://h:0", "ssh://h:65536",
-            "ssh://h:x", "ssh://[::1", "ssh://[::1]x", "ssh://%zz@h", "ssh://%00@h", "ssh://h%4",
+            "",
+            "@h",
+            "u@",
+            "ssh://",
+            "ssh://@h",
+            "ssh://h/path",
+            "ssh://h:0",
+            "ssh://h:65536",
+            "ssh://h:x",
+            "ssh://[::1",
+            "ssh://[::1]x",
+            "ssh://%zz@h",
+            "ssh://%00@h",
+            "ssh://h%4",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
@@ -148,10 +168,16 @@ mod tests {
 
     #[test]
     fn ports() {
-        for (text, want) in [("1", Some(1)), ("65535", Some(65535)), ("22222", Some(22222))] {
+        for (text, want) in [
+            ("1", Some(1)),
+            ("65535", Some(65535)),
+            ("22222", Some(22222)),
+        ] {
             assert_eq!(parse_port(text), want);
         }
-        for text in ["0", "65536", "131073", "2000blah", "blah2000", "", "+1", "-1", " 1"] {
+        for text in [
+            "0", "65536", "131073", "2000blah", "blah2000", "", "+1", "-1", " 1",
+        ] {
             assert_eq!(parse_port(text), None, "{text}");
         }
     }
