@@ -96,7 +96,7 @@ fn refusals_end_with_255() {
                 "-F",
                 "none",
                 "-o",
-                "ProxyCommand=printf 'junk\\nSSH-1.5-x\\n'",
+                "ProxyCommand=sh -c \"printf 'junk\\nSSH-1.5-x\\n'; cat > /dev/null\"",
                 "h",
             ],
             "Protocol major versions differ",
