@@ -8,7 +8,10 @@ fuzz_target!(|blob: &[u8]| {
     // A signature blob that the fuzzer can shape too: the end of the input.
     let signature = &blob[blob.len() - blob.len() / 2..];
     if let Ok(key) = PublicKey::from_blob(blob) {
-        assert_eq!(key.to_blob(), blob, "one key has one blob");
+        // RSA numbers may come padded; what is written is always the same.
+        let own = key.to_blob();
+        assert!(own.len() <= blob.len());
+        assert_eq!(PublicKey::from_blob(&own).as_ref(), Ok(&key));
         let line = key.to_line("a comment");
         assert_eq!(PublicKey::from_line(&line), Ok((key.clone(), "a comment".to_owned())));
         let _ = (key.bits(), key.short_name(), key.signature_algorithms());

@@ -6,7 +6,7 @@ mod system;
 pub use machine::{feed, host_key};
 pub use system::NoSystem;
 
-use carrick_crypto::Rng;
+use carrick_crypto::rng::Rng;
 
 /// Bytes that depend on nothing, so that a crash repeats.
 #[derive(Debug, Default)]
