@@ -72,7 +72,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, String> {
         };
         let mut value = || -> Result<String, String> {
             let value = parser.value().map_err(usage)?;
-            value.into_string().map_err(|_| format!("-{flag}: argument is not text\n"))
+            value
+                .into_string()
+                .map_err(|_| format!("-{flag}: argument is not text\n"))
         };
         match flag {
             '4' => out.options.push("AddressFamily inet".into()),
@@ -88,19 +90,22 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, String> {
             'T' => out.task = Task::Dump,
             'V' => out.task = Task::Version,
             'C' => out.connection.push(value()?),
-            'c' => out.options.push(format!("HostCertificate {}", quote(&value()?))),
+            'c' => out
+                .options
+                .push(format!("HostCertificate {}", quote(&value()?))),
             'E' => out.log_file = Some(value()?),
             'f' => out.config = Some(value()?),
             'g' => out.options.push(format!("LoginGraceTime {}", value()?)),
             'h' => out.options.push(format!("HostKey {}", quote(&value()?))),
             'o' => out.options.push(value()?),
-            'p' => {
-                match value()?.parse::<u16>() {
-                    Ok(port) if port != 0 => out.ports.push(port),
-                    _ => return Err("Bad port number.
-".to_owned()),
+            'p' => match value()?.parse::<u16>() {
+                Ok(port) if port != 0 => out.ports.push(port),
+                _ => {
+                    return Err("Bad port number.
+"
+                    .to_owned());
                 }
-            }
+            },
             // The length of a host name in utmp; nothing, in a daemon without.
             'u' => drop(value()?),
             // Of versions past.
@@ -111,7 +116,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, String> {
     }
     // These stand before any other: the first value of a keyword counts.
     if out.debug > 0 {
-        out.options.insert(0, format!("LogLevel DEBUG{}", out.debug));
+        out.options
+            .insert(0, format!("LogLevel DEBUG{}", out.debug));
     } else if out.quiet {
         out.options.insert(0, "LogLevel QUIET".into());
     }
@@ -128,7 +134,11 @@ mod tests {
     use super::*;
 
     fn args(line: &str) -> Result<Args, String> {
-        parse(std::iter::once("sshd").chain(line.split(' ')).map(OsString::from))
+        parse(
+            std::iter::once("sshd")
+                .chain(line.split(' '))
+                .map(OsString::from),
+        )
     }
 
     #[test]
@@ -137,7 +147,10 @@ mod tests {
         assert!(got.foreground && got.log_to_stderr && got.debug == 2);
         assert_eq!(got.config.as_deref(), Some("/etc/x"));
         assert_eq!(got.log_file.as_deref(), Some("log"));
-        assert_eq!(got.options, ["LogLevel DEBUG2", "UseDNS=no", "HostKey \"/k\""]);
+        assert_eq!(
+            got.options,
+            ["LogLevel DEBUG2", "UseDNS=no", "HostKey \"/k\""]
+        );
         assert_eq!(got.ports, [2222]);
     }
 
@@ -146,7 +159,11 @@ mod tests {
         assert!(args("-p 0").unwrap_err().contains("Bad port number"));
         assert!(args("-Z").unwrap_err().contains("usage: sshd"));
         assert!(args("-f").unwrap_err().contains("usage: sshd"));
-        assert!(args("-D extra").unwrap_err().contains("Extra argument extra"));
+        assert!(
+            args("-D extra")
+                .unwrap_err()
+                .contains("Extra argument extra")
+        );
     }
 
     #[test]

@@ -7,8 +7,8 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use carrick_wire::Secret;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -35,7 +35,10 @@ record! {
 
 /// The memory file with `handoff` in it.
 pub fn store(handoff: &Handoff) -> io::Result<OwnedFd> {
-    let fd = memfd_create("carrick-sshd", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let fd = memfd_create(
+        "carrick-sshd",
+        MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+    )?;
     let mut file = File::from(fd);
     file.write_all(&Zeroizing::new(to_bytes(handoff)))?;
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
@@ -63,7 +66,11 @@ mod tests {
             config: b"Port 22".to_vec(),
             host_keys: vec![(b"blob".to_vec(), Secret::from("key"))],
             log_to_stderr: true,
-            cell: Some(Cell { root: "/e".into(), uid: 1, gid: 2 }),
+            cell: Some(Cell {
+                root: "/e".into(),
+                uid: 1,
+                gid: 2,
+            }),
             delay_salt: 7,
         };
         let fd = store(&handoff).unwrap();

@@ -29,7 +29,10 @@ pub const VERSION: &str = concat!("Carrick_", env!("CARGO_PKG_VERSION"));
 /// Runs the process that the command line asks for.
 pub fn main() -> ExitCode {
     let mut given: Vec<OsString> = std::env::args_os().collect();
-    let first = given.get(1).and_then(|arg| arg.to_str()).unwrap_or_default();
+    let first = given
+        .get(1)
+        .and_then(|arg| arg.to_str())
+        .unwrap_or_default();
     if let Some(role) = Role::from_argument(first) {
         return ExitCode::from(match role {
             Role::Monitor => monitor::start(given.get(2).and_then(|arg| arg.to_str())),

@@ -117,7 +117,10 @@ pub fn write(level: Level, text: fmt::Arguments<'_>) {
     }
     let mut line = text.to_string();
     if line.len() > LONGEST {
-        let end = (0..=LONGEST).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+        let end = (0..=LONGEST)
+            .rev()
+            .find(|at| line.is_char_boundary(*at))
+            .unwrap_or(0);
         line.truncate(end);
     }
     let Ok(mut sink) = SINK.lock() else { return };

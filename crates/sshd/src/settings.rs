@@ -127,13 +127,22 @@ type Asks = fn(&Options) -> bool;
 /// its value asks for more than is done anyway. A daemon that ignored one of
 /// these would be less safe, or do less, than its administrator thinks.
 const UNBUILT: &[(&str, Asks)] = &[
-    ("AuthorizedKeysCommand", |o| is_given(o.authorized_keys_command.as_deref())),
-    ("AuthorizedPrincipalsCommand", |o| is_given(o.authorized_principals_command.as_deref())),
+    ("AuthorizedKeysCommand", |o| {
+        is_given(o.authorized_keys_command.as_deref())
+    }),
+    ("AuthorizedPrincipalsCommand", |o| {
+        is_given(o.authorized_principals_command.as_deref())
+    }),
     ("ChannelTimeout", |o| !o.channel_timeouts.is_empty()),
-    ("ChrootDirectory", |o| is_given(o.chroot_directory.as_deref())),
+    ("ChrootDirectory", |o| {
+        is_given(o.chroot_directory.as_deref())
+    }),
     ("ExposeAuthInfo", |o| o.expose_auth_info),
     ("FingerprintHash", |o| {
-        !matches!(o.fingerprint_hash, FingerprintHash::Md5 | FingerprintHash::Sha256)
+        !matches!(
+            o.fingerprint_hash,
+            FingerprintHash::Md5 | FingerprintHash::Sha256
+        )
     }),
     ("GSSAPIAuthentication", |o| o.gssapi_authentication),
     ("HostbasedAuthentication", |o| o.hostbased_authentication),
@@ -142,16 +151,26 @@ const UNBUILT: &[(&str, Asks)] = &[
     ("KerberosAuthentication", |o| o.kerberos_authentication),
     ("PermitTunnel", |o| o.permit_tunnel != PermitTunnel::No),
     ("RDomain", |o| is_given(o.rdomain.as_deref())),
-    ("RevokedKeys", |o| o.revoked_keys.iter().any(|file| is_given(Some(file)))),
-    ("TrustedUserCAKeys", |o| is_given(o.trusted_user_ca_keys.as_deref())),
-    ("UnusedConnectionTimeout", |o| o.unused_connection_timeout.is_some()),
+    ("RevokedKeys", |o| {
+        o.revoked_keys.iter().any(|file| is_given(Some(file)))
+    }),
+    ("TrustedUserCAKeys", |o| {
+        is_given(o.trusted_user_ca_keys.as_deref())
+    }),
+    ("UnusedConnectionTimeout", |o| {
+        o.unused_connection_timeout.is_some()
+    }),
     ("UseDNS", |o| o.use_dns),
 ];
 
 /// Those of which not even a Match block may speak, as its value is seen only
 /// when it applies, and that would be too late.
-const NOT_EVEN_IN_MATCH: &[&str] =
-    &["AuthorizedKeysCommand", "ChrootDirectory", "RevokedKeys", "RDomain"];
+const NOT_EVEN_IN_MATCH: &[&str] = &[
+    "AuthorizedKeysCommand",
+    "ChrootDirectory",
+    "RevokedKeys",
+    "RDomain",
+];
 
 fn is_given(value: Option<&str>) -> bool {
     value.is_some_and(|value| !value.eq_ignore_ascii_case("none"))
@@ -159,19 +178,27 @@ fn is_given(value: Option<&str>) -> bool {
 
 /// What an options set asks for that is not built.
 pub fn unbuilt_in(options: &Options) -> Option<&'static str> {
-    UNBUILT.iter().find_map(|(name, asks)| asks(options).then_some(*name))
+    UNBUILT
+        .iter()
+        .find_map(|(name, asks)| asks(options).then_some(*name))
 }
 
 /// Says what the daemon goes without.
 pub fn warn_of_absent(options: &Options) {
-    let absent: [(&str, bool); 2] =
-        [("X11Forwarding", options.x11_forwarding), ("UsePAM", options.use_pam)];
+    let absent: [(&str, bool); 2] = [
+        ("X11Forwarding", options.x11_forwarding),
+        ("UsePAM", options.use_pam),
+    ];
     for (name, asked) in absent {
         if asked && let Some(origin) = options.set_keywords().origin(name) {
             info!("{origin}: Unsupported option {name}");
         }
     }
-    if options.subsystems.iter().any(|subsystem| subsystem.command == "internal-sftp") {
+    if options
+        .subsystems
+        .iter()
+        .any(|subsystem| subsystem.command == "internal-sftp")
+    {
         error!("internal-sftp is not supported yet: name a program for Subsystem sftp");
     }
 }

@@ -49,6 +49,16 @@ pub fn inherited(number: i32) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// Makes every descriptor but the standard ones close-on-exec: what the
+/// starter of this program left open is not for the programs it starts.
+pub fn close_on_exec_all() {
+    // SAFETY: the call closes nothing; it only sets a flag on descriptors,
+    // and a system without it changes nothing.
+    let _ = unsafe {
+        libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    };
+}
+
 /// Leaves `fd` open in the programs that this process starts.
 pub fn leave_open(fd: &OwnedFd) -> io::Result<()> {
     Ok(fcntl_setfd(fd, FdFlags::empty())?)

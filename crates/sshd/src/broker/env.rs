@@ -30,7 +30,10 @@ impl Env {
         if name.is_empty() || name.as_bytes().contains(&b'=') {
             return;
         }
-        if [name, value].iter().any(|text| text.as_bytes().contains(&0)) {
+        if [name, value]
+            .iter()
+            .any(|text| text.as_bytes().contains(&0))
+        {
             return;
         }
         match self.0.iter_mut().find(|(known, _)| known == name) {
@@ -41,19 +44,25 @@ impl Env {
 
     /// The variables.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
     /// Takes the lines of a ~/.ssh/environment whose names match.
     fn read(&mut self, path: &Path, allowed: &str) {
         let mut text = Vec::new();
-        let Ok(file) = std::fs::File::open(path) else { return };
+        let Ok(file) = std::fs::File::open(path) else {
+            return;
+        };
         if file.take(LONGEST_FILE).read_to_end(&mut text).is_err() {
             return;
         }
         for line in text.split(|byte| *byte == b'\n') {
             let line = line.trim_ascii_start();
-            let Some(equals) = line.iter().position(|byte| *byte == b'=') else { continue };
+            let Some(equals) = line.iter().position(|byte| *byte == b'=') else {
+                continue;
+            };
             let (name, value) = (&line[..equals], &line[equals + 1..]);
             if !line.starts_with(b"#") && pattern_list(name, allowed).is_yes() {
                 self.set(OsStr::from_bytes(name), OsStr::from_bytes(value));
@@ -67,7 +76,11 @@ pub fn make(start: &Start, run: &Run, tty: Option<(&str, &str)>, original: Optio
     let mut env = Env::default();
     let (account, rules) = (&start.account, &start.rules);
     for (name, value) in &run.env {
-        if rules.accept_env.iter().any(|allowed| pattern(name, allowed)) {
+        if rules
+            .accept_env
+            .iter()
+            .any(|allowed| pattern(name, allowed))
+        {
             env.set(name, OsStr::from_bytes(value));
         }
     }
@@ -86,14 +99,20 @@ pub fn make(start: &Start, run: &Run, tty: Option<(&str, &str)>, original: Optio
         env.set("TERM", term);
     }
     if let Some(allowed) = &rules.user_environment {
-        env.read(&Path::new(OsStr::from_bytes(&account.home)).join(".ssh/environment"), allowed);
+        env.read(
+            &Path::new(OsStr::from_bytes(&account.home)).join(".ssh/environment"),
+            allowed,
+        );
     }
     for (name, value) in &rules.set_env {
         env.set(name, value);
     }
     let ((peer, port), (local, local_port)) = (&start.peer, &start.local);
     env.set("SSH_CLIENT", format!("{peer} {port} {local_port}"));
-    env.set("SSH_CONNECTION", format!("{peer} {port} {local} {local_port}"));
+    env.set(
+        "SSH_CONNECTION",
+        format!("{peer} {port} {local} {local_port}"),
+    );
     if let Some((name, _)) = tty {
         env.set("SSH_TTY", name);
     }
@@ -136,14 +155,33 @@ pub(super) mod tests {
 
     pub(in crate::broker) fn run(program: Program) -> Run {
         let var = |name: &str| (name.to_owned(), b"x".to_vec());
-        let env = vec![var("LC_ALL"), var("LANG"), var("LD_PRELOAD"), var("LC_A=B"), var("HOME")];
-        Run { session: 0, env, program }
+        let env = vec![
+            var("LC_ALL"),
+            var("LANG"),
+            var("LD_PRELOAD"),
+            var("LC_A=B"),
+            var("HOME"),
+        ];
+        Run {
+            session: 0,
+            env,
+            program,
+        }
     }
 
     #[test]
     fn only_accepted_variables_come_through_and_the_server_wins() {
-        let env = make(&start(), &run(Program::Shell), Some(("/dev/pts/9", "xterm")), None);
-        let get = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+        let env = make(
+            &start(),
+            &run(Program::Shell),
+            Some(("/dev/pts/9", "xterm")),
+            None,
+        );
+        let get = |name: &str| {
+            env.iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value)
+        };
         assert_eq!(get("LC_ALL"), Some(OsStr::new("C")));
         assert_eq!(get("LANG"), Some(OsStr::new("x")));
         assert_eq!(get("HOME"), Some(OsStr::new("/nonexistent")));
@@ -152,7 +190,10 @@ pub(super) mod tests {
         assert_eq!(get("TERM"), Some(OsStr::new("xterm")));
         assert_eq!(get("SSH_TTY"), Some(OsStr::new("/dev/pts/9")));
         assert_eq!(get("SSH_CLIENT"), Some(OsStr::new("192.0.2.1 1234 22")));
-        assert_eq!(get("SSH_CONNECTION"), Some(OsStr::new("192.0.2.1 1234 192.0.2.2 22")));
+        assert_eq!(
+            get("SSH_CONNECTION"),
+            Some(OsStr::new("192.0.2.1 1234 192.0.2.2 22"))
+        );
         assert_eq!(get("SSH_ORIGINAL_COMMAND"), None);
     }
 
@@ -163,6 +204,9 @@ pub(super) mod tests {
         std::fs::write(&path, "# A=0\n  A=1=2\nB=3\nbad\n").unwrap();
         let mut env = Env::default();
         env.read(&path, "A,C");
-        assert_eq!(env.iter().collect::<Vec<_>>(), [(OsStr::new("A"), OsStr::new("1=2"))]);
+        assert_eq!(
+            env.iter().collect::<Vec<_>>(),
+            [(OsStr::new("A"), OsStr::new("1=2"))]
+        );
     }
 }

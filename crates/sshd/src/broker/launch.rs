@@ -48,14 +48,20 @@ impl Plan {
             Program::Subsystem(name) => {
                 let known = rules.subsystems.iter().find(|(known, _)| known == name);
                 let (_, line) = known.ok_or_else(|| {
-                    io::Error::other(format!("subsystem request for {name} failed, subsystem not found"))
+                    io::Error::other(format!(
+                        "subsystem request for {name} failed, subsystem not found"
+                    ))
                 })?;
                 if line == "internal-sftp" || line.starts_with("internal-sftp ") {
                     return Err(io::Error::other(format!(
                         "subsystem request for {name} failed: internal-sftp is not supported yet"
                     )));
                 }
-                (Some(line.clone().into_bytes()), format!("subsystem '{name}'"), true)
+                (
+                    Some(line.clone().into_bytes()),
+                    format!("subsystem '{name}'"),
+                    true,
+                )
             }
         };
         let forced = rules.forced_command.as_ref();
@@ -102,7 +108,11 @@ impl Plan {
             (Err(problem), _) => io::Error::from(problem).to_string(),
             (Ok(()), false) => "Not a directory".to_owned(),
         };
-        let problem = problem.split(" (os error").next().unwrap_or_default().to_owned();
+        let problem = problem
+            .split(" (os error")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let home = self.directory.display();
         self.complaint = format!("Could not chdir to home directory {home}: {problem}\r\n");
         self.directory = "/".into();
@@ -135,14 +145,22 @@ impl Plan {
     pub fn command(&self) -> Command {
         let mut command = if let Some(rc) = &self.rc {
             let mut command = Command::new(own_executable());
-            command.arg(Role::Session.argument()).arg(rc).arg(&self.program).arg(&self.argv0);
+            command
+                .arg(Role::Session.argument())
+                .arg(rc)
+                .arg(&self.program)
+                .arg(&self.argv0);
             command
         } else {
             let mut command = Command::new(&self.program);
             command.arg0(&self.argv0);
             command
         };
-        command.args(&self.args).env_clear().envs(self.env.iter()).current_dir(&self.directory);
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(self.env.iter())
+            .current_dir(&self.directory);
         command
     }
 }
@@ -153,16 +171,28 @@ fn rc_line(home: &Path, shell: &Path, user_rc: bool) -> Option<OsString> {
     if user_rc && own.exists() {
         let inner = format!("{SH} .ssh/rc");
         // The user's shell runs it, as it may have set something up.
-        return Some([shell.as_os_str(), OsStr::new(&format!(" -c '{inner}'"))].into_iter().collect());
+        return Some(
+            [shell.as_os_str(), OsStr::new(&format!(" -c '{inner}'"))]
+                .into_iter()
+                .collect(),
+        );
     }
-    Path::new(SYSTEM_RC).exists().then(|| format!("{SH} {SYSTEM_RC}").into())
+    Path::new(SYSTEM_RC)
+        .exists()
+        .then(|| format!("{SH} {SYSTEM_RC}").into())
 }
 
 /// `[rc line, program, argv0, arguments ..]`: runs the line, then becomes the
 /// program. Returns only if that fails.
 pub fn after_rc(args: &[OsString]) -> u8 {
-    let [rc, program, argv0, rest @ ..] = args else { return 255 };
-    let ran = Command::new(SH).arg("-c").arg(rc).stdin(std::process::Stdio::null()).status();
+    let [rc, program, argv0, rest @ ..] = args else {
+        return 255;
+    };
+    let ran = Command::new(SH)
+        .arg("-c")
+        .arg(rc)
+        .stdin(std::process::Stdio::null())
+        .status();
     if let Err(problem) = ran {
         eprintln!("Could not run {}: {problem}", rc.to_string_lossy());
     }
@@ -197,7 +227,10 @@ const SIGNALS: [(&str, Signal); 13] = [
 
 /// The signal of that name.
 pub fn signal_number(name: &str) -> Option<Signal> {
-    SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, signal)| *signal)
+    SIGNALS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, signal)| *signal)
 }
 
 /// The name of a signal; the others share OpenSSH's name for them.
@@ -215,7 +248,10 @@ mod tests {
     fn a_shell_is_a_login_shell_and_a_command_is_not() {
         let plan = Plan::new(&start(), &run(Program::Shell), None).unwrap();
         assert_eq!((plan.argv0.to_str(), plan.args.len()), (Some("-sh"), 0));
-        assert!(plan.complaint.starts_with("Could not chdir to home directory /nonexistent: No such"));
+        assert!(
+            plan.complaint
+                .starts_with("Could not chdir to home directory /nonexistent: No such")
+        );
         let plan = Plan::new(&start(), &run(Program::Exec(b"id -u".to_vec())), None).unwrap();
         assert_eq!(plan.argv0, "sh");
         assert_eq!(plan.args, ["-c", "id -u"]);
@@ -233,7 +269,12 @@ mod tests {
             let asked = !matches!(program, Program::Shell);
             let plan = Plan::new(&start, &run(program), None).unwrap();
             assert_eq!(plan.args, ["-c", "/bin/false"]);
-            assert_eq!(plan.env.iter().any(|(name, _)| name == "SSH_ORIGINAL_COMMAND"), asked);
+            assert_eq!(
+                plan.env
+                    .iter()
+                    .any(|(name, _)| name == "SSH_ORIGINAL_COMMAND"),
+                asked
+            );
         }
     }
 
@@ -242,7 +283,12 @@ mod tests {
         let mut start = start();
         start.rules.change_password = true;
         let plan = Plan::new(&start, &run(Program::Exec(b"id".to_vec())), None).unwrap();
-        assert!(plan.args[1].to_str().unwrap().contains("Password change required"));
+        assert!(
+            plan.args[1]
+                .to_str()
+                .unwrap()
+                .contains("Password change required")
+        );
     }
 
     #[test]

@@ -81,13 +81,20 @@ fn begin() -> io::Result<Broker> {
     let (start, fds) = monitor.receive::<Start>()?.ok_or_else(wrong)?;
     let [worker] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| wrong())?;
     if let Some((uid, (gid, groups))) = &start.become_user {
-        become_for_good(&Identity { uid: *uid, gid: *gid, groups: groups.clone() })?;
+        become_for_good(&Identity {
+            uid: *uid,
+            gid: *gid,
+            groups: groups.clone(),
+        })?;
     }
     process::hide_from_debuggers()?;
     mem::stay_small();
     let level = Level::from_number(start.log_level);
     let carry = move |level: Level, text: &str| {
-        let line = Line { level: level.number(), text: text.to_owned() };
+        let line = Line {
+            level: level.number(),
+            text: text.to_owned(),
+        };
         // Without a monitor there is nobody to tell.
         let _ = monitor.send(&Report::Log(line), &[]);
     };
@@ -109,7 +116,9 @@ impl Broker {
                 self.report_end(pid)?;
             }
             if asked {
-                let Some((ask, fds)) = self.worker.receive::<Ask>()? else { return Ok(()) };
+                let Some((ask, fds)) = self.worker.receive::<Ask>()? else {
+                    return Ok(());
+                };
                 if !fds.is_empty() {
                     return Err(io::Error::other("descriptors from the worker"));
                 }
@@ -121,7 +130,11 @@ impl Broker {
     /// Waits for a question, or for programs to end: which.
     fn wait(&self) -> io::Result<(bool, Vec<Pid>)> {
         let mut fds = vec![PollFd::new(&self.worker, PollFlags::IN)];
-        fds.extend(self.children.iter().map(|child| PollFd::new(&child.ended, PollFlags::IN)));
+        fds.extend(
+            self.children
+                .iter()
+                .map(|child| PollFd::new(&child.ended, PollFlags::IN)),
+        );
         match poll(&mut fds, None) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok((false, Vec::new())),
@@ -130,7 +143,13 @@ impl Broker {
         let fired = |fd: &PollFd<'_>| !fd.revents().is_empty();
         let asked = fds.first().is_some_and(fired);
         let ended = self.children.iter().zip(fds.iter().skip(1));
-        Ok((asked, ended.filter(|(_, fd)| fired(fd)).map(|(child, _)| child.pid).collect()))
+        Ok((
+            asked,
+            ended
+                .filter(|(_, fd)| fired(fd))
+                .map(|(child, _)| child.pid)
+                .collect(),
+        ))
     }
 
     fn answer(&mut self, ask: Ask) -> io::Result<()> {
@@ -138,11 +157,15 @@ impl Broker {
             Ask::Terminal(terminal) => {
                 let id = terminal.session;
                 let most = usize::try_from(self.start.rules.max_sessions).unwrap_or(usize::MAX);
-                if self.sessions.len() >= most.saturating_add(1) || self.sessions.contains_key(&id) {
+                if self.sessions.len() >= most.saturating_add(1) || self.sessions.contains_key(&id)
+                {
                     return self.refuse(id);
                 }
                 if !self.start.rules.permit_tty {
-                    log::write(Level::Debug1, format_args!("Allocating a pty not permitted for this connection."));
+                    log::write(
+                        Level::Debug1,
+                        format_args!("Allocating a pty not permitted for this connection."),
+                    );
                     return self.refuse(id);
                 }
                 match Session::with_terminal(&terminal) {
@@ -193,7 +216,11 @@ impl Broker {
 
     fn watch(&mut self, session: u32, pid: Pid) -> io::Result<()> {
         let ended = pidfd_open(pid, PidfdFlags::empty())?;
-        self.children.push(Child { session, pid, ended });
+        self.children.push(Child {
+            session,
+            pid,
+            ended,
+        });
         Ok(())
     }
 
@@ -203,7 +230,10 @@ impl Broker {
             return;
         };
         let forced = self.start.rules.forced_command.is_some()
-            || self.sessions.get(&session).is_some_and(|session| session.subsystem);
+            || self
+                .sessions
+                .get(&session)
+                .is_some_and(|session| session.subsystem);
         if forced {
             error!("refusing to send signal {name} to forced-command or subsystem session");
             return;
@@ -218,7 +248,9 @@ impl Broker {
     }
 
     fn report_end(&mut self, pid: Pid) -> io::Result<()> {
-        let Some((_, status)) = waitpid(Some(pid), WaitOptions::NOHANG)? else { return Ok(()) };
+        let Some((_, status)) = waitpid(Some(pid), WaitOptions::NOHANG)? else {
+            return Ok(());
+        };
         let Some(at) = self.children.iter().position(|child| child.pid == pid) else {
             return Ok(());
         };

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
 
-use carrick_sys::pty::{self, Pty};
 use carrick_sys::process::in_new_session;
+use carrick_sys::pty::{self, Pty};
 use carrick_sys::termios::Modes;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pipe::fcntl_setpipe_size;
@@ -35,7 +35,11 @@ pub struct Session {
 impl Session {
     /// A session with a terminal: it, and the worker's side of the terminal.
     pub fn with_terminal(ask: &Terminal) -> io::Result<(Self, OwnedFd)> {
-        let Pty { master, slave, name } = pty::open()?;
+        let Pty {
+            master,
+            slave,
+            name,
+        } = pty::open()?;
         let ((cols, rows), (width, height)) = (ask.chars, ask.pixels);
         pty::set_size(&slave, cols, rows, width, height)?;
         let mut modes = Modes::of(&slave)?;
@@ -54,7 +58,10 @@ impl Session {
 
     /// Starts the program: its pid, and the worker's ends of its pipes.
     pub fn run(&mut self, start: &Start, run: &Run) -> io::Result<(Pid, Vec<OwnedFd>)> {
-        let tty = self.tty.as_ref().map(|(name, term)| (name.as_str(), term.as_str()));
+        let tty = self
+            .tty
+            .as_ref()
+            .map(|(name, term)| (name.as_str(), term.as_str()));
         let plan = Plan::new(start, run, tty)?;
         let on = tty.map_or_else(String::new, |(name, _)| {
             format!(" on {}", name.trim_start_matches("/dev/"))

@@ -67,7 +67,10 @@ impl Signals {
         };
         if debug {
             // Kept open: a closed end would be readable for ever.
-            return Ok(Self { _write: Some(write), ..out });
+            return Ok(Self {
+                _write: Some(write),
+                ..out
+            });
         }
         signal_hook::flag::register(SIGHUP, Arc::clone(&out.restart))?;
         signal_hook::flag::register(SIGCHLD, Arc::clone(&out.children))?;
@@ -122,7 +125,9 @@ pub fn serve(
             return Ok(Over::Restart);
         }
         for listening in ready.into_iter().filter_map(|at| sockets.get(at)) {
-            let Some((socket, peer)) = take(listening) else { continue };
+            let Some((socket, peer)) = take(listening) else {
+                continue;
+            };
             if debug {
                 return Ok(Over::Debug(Box::new(handoff), socket));
             }
@@ -145,8 +150,16 @@ fn wait(
             .filter_map(|(pid, child)| child.waiting.as_ref().map(|pipe| (*pid, pipe)))
             .collect();
         let mut fds = vec![PollFd::new(&signals.wake, PollFlags::IN)];
-        fds.extend(sockets.iter().map(|listening| PollFd::new(&listening.socket, PollFlags::IN)));
-        fds.extend(early.iter().map(|(_, pipe)| PollFd::new(*pipe, PollFlags::IN)));
+        fds.extend(
+            sockets
+                .iter()
+                .map(|listening| PollFd::new(&listening.socket, PollFlags::IN)),
+        );
+        fds.extend(
+            early
+                .iter()
+                .map(|(_, pipe)| PollFd::new(*pipe, PollFlags::IN)),
+        );
         match poll(&mut fds, None) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
@@ -154,10 +167,16 @@ fn wait(
         }
         let fired: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         let (listeners, pipes) = fired[1..].split_at(sockets.len());
-        let ready: Vec<usize> =
-            listeners.iter().enumerate().filter_map(|(at, fired)| fired.then_some(at)).collect();
-        let closed: Vec<Pid> =
-            early.iter().zip(pipes).filter_map(|((pid, _), fired)| fired.then_some(*pid)).collect();
+        let ready: Vec<usize> = listeners
+            .iter()
+            .enumerate()
+            .filter_map(|(at, fired)| fired.then_some(at))
+            .collect();
+        let closed: Vec<Pid> = early
+            .iter()
+            .zip(pipes)
+            .filter_map(|((pid, _), fired)| fired.then_some(*pid))
+            .collect();
         (ready, closed)
     };
     for pid in closed {
@@ -176,9 +195,9 @@ fn take(listening: &Listening) -> Option<(TcpStream, SocketAddr)> {
             Some((TcpStream::from(socket), peer))
         }
         Ok((_, None)) => None,
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {
-            None
-        }
+        Err(
+            rustix::io::Errno::AGAIN | rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED,
+        ) => None,
         Err(problem) => {
             error!("accept: {problem}");
             // Out of descriptors, mostly: time frees some.
@@ -192,7 +211,11 @@ impl Server<'_> {
     /// Starts a monitor for a connection, or drops it.
     fn begin(&mut self, socket: TcpStream, peer: SocketAddr, local: SocketAddr) {
         let local = socket.local_addr().unwrap_or(local);
-        let early = self.children.values().filter(|child| child.waiting.is_some()).count();
+        let early = self
+            .children
+            .values()
+            .filter(|child| child.waiting.is_some())
+            .count();
         if let Some(reason) = self.drop_reason(early, peer.ip()) {
             verbose!(
                 "drop connection #{early} from [{}]:{} on [{}]:{} {reason}",
@@ -209,7 +232,11 @@ impl Server<'_> {
         match self.spawn(socket) {
             Ok((pid, pipe)) => {
                 debug!("Forked child {}.", pid.as_raw_nonzero());
-                let child = Child { waiting: Some(pipe), peer: peer.ip(), name };
+                let child = Child {
+                    waiting: Some(pipe),
+                    peer: peer.ip(),
+                    name,
+                };
                 self.children.insert(pid, child);
             }
             Err(problem) => error!("cannot start a monitor: {problem}"),
@@ -237,7 +264,8 @@ impl Server<'_> {
             child.waiting.is_some() && startups::same_network(child.peer, peer, v4, v6)
         };
         let from_there = self.children.values().filter(same).count();
-        (u32::try_from(from_there).unwrap_or(u32::MAX) >= most).then_some("past PerSourceMaxStartups")
+        (u32::try_from(from_there).unwrap_or(u32::MAX) >= most)
+            .then_some("past PerSourceMaxStartups")
     }
 
     fn spawn(&self, socket: TcpStream) -> io::Result<(Pid, PipeReader)> {
@@ -267,8 +295,14 @@ impl Server<'_> {
 fn note_end(pid: Pid, child: &Child, status: WaitStatus) {
     let number = pid.as_raw_nonzero();
     if let Some(signal) = status.terminating_signal() {
-        error!("session process {number} for {} killed by signal {signal}", child.name);
+        error!(
+            "session process {number} for {} killed by signal {signal}",
+            child.name
+        );
     } else if status.exit_status() == Some(i32::from(EXIT_GRACE)) {
-        info!("Timeout before authentication for {}, pid = {number}", child.name);
+        info!(
+            "Timeout before authentication for {}, pid = {number}",
+            child.name
+        );
     }
 }

@@ -27,7 +27,11 @@ pub fn all(options: &Options) -> Vec<Listening> {
     for address in addresses(options) {
         match open(address) {
             Ok(socket) => {
-                info!("Server listening on {} port {}.", address.ip(), address.port());
+                info!(
+                    "Server listening on {} port {}.",
+                    address.ip(),
+                    address.port()
+                );
                 out.push(Listening { socket, address });
             }
             Err(problem) if problem.raw_os_error() == Some(NO_SUCH_FAMILY) => {
@@ -35,7 +39,10 @@ pub fn all(options: &Options) -> Vec<Listening> {
             }
             Err(problem) => {
                 let (port, ip) = (address.port(), address.ip());
-                error!("Bind to port {port} on {ip} failed: {}.", strerror(&problem));
+                error!(
+                    "Bind to port {port} on {ip} failed: {}.",
+                    strerror(&problem)
+                );
             }
         }
     }
@@ -48,7 +55,8 @@ const NO_SUCH_FAMILY: i32 = 97;
 /// The text of an error without Rust's number behind it.
 pub fn strerror(problem: &io::Error) -> String {
     let text = problem.to_string();
-    text.split_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
+    text.split_once(" (os error")
+        .map_or(text.clone(), |(text, _)| text.to_owned())
 }
 
 fn addresses(options: &Options) -> Vec<SocketAddr> {
@@ -60,10 +68,13 @@ fn addresses(options: &Options) -> Vec<SocketAddr> {
     let mut out: Vec<SocketAddr> = Vec::new();
     for (address, port) in options.listeners() {
         let found: Vec<SocketAddr> = match address {
-            None => [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]
-                .into_iter()
-                .map(|ip| SocketAddr::new(ip, port))
-                .collect(),
+            None => [
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            ]
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, port))
+            .collect(),
             Some(address) => match (address.host.as_str(), port).to_socket_addrs() {
                 Ok(found) => found.collect(),
                 Err(problem) => {

@@ -38,7 +38,11 @@ pub fn prepare(config: &Config, args: &Args, to_stderr: bool) -> Result<Handoff,
         fatal!("sshd: no hostkeys available -- exiting.");
         return Err(1);
     }
-    let cell = if identity::is_root() { Some(cell()?) } else { None };
+    let cell = if identity::is_root() {
+        Some(cell()?)
+    } else {
+        None
+    };
     if args.task == Task::Serve {
         settings::warn_of_absent(config.global());
     }
@@ -82,20 +86,28 @@ fn host_key(path: &str) -> Result<(Vec<u8>, Secret), Option<String>> {
         error!("{line}");
         error!("@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @");
         error!("{line}");
-        error!("Permissions 0{:03o} for '{path}' are too open.", about.mode() & 0o777);
+        error!(
+            "Permissions 0{:03o} for '{path}' are too open.",
+            about.mode() & 0o777
+        );
         error!("It is required that your private key files are NOT accessible by others.");
         error!("This private key will be ignored.");
         return Err(Some("bad permissions".to_owned()));
     }
     let mut bytes = Vec::new();
-    file.take(LONGEST_KEY).read_to_end(&mut bytes).map_err(text)?;
+    file.take(LONGEST_KEY)
+        .read_to_end(&mut bytes)
+        .map_err(text)?;
     let bytes = Secret::new(bytes);
-    let key = PrivateKey::parse_file(bytes.expose(), None).map_err(|problem| Some(problem.to_string()))?;
+    let key = PrivateKey::parse_file(bytes.expose(), None)
+        .map_err(|problem| Some(problem.to_string()))?;
     Ok((key.public().to_blob(), bytes))
 }
 
 fn cell() -> Result<crate::rpc::preauth::Cell, u8> {
-    let user = USERS.iter().find_map(|name| passwd::by_name(name).ok().flatten());
+    let user = USERS
+        .iter()
+        .find_map(|name| passwd::by_name(name).ok().flatten());
     let (uid, gid) = user.map_or((NOBODY, NOBODY), |user| (user.uid, user.gid));
     if uid == 0 || gid == 0 {
         fatal!("Privilege separation user must not be root");
@@ -105,7 +117,10 @@ fn cell() -> Result<crate::rpc::preauth::Cell, u8> {
     if !root.exists() {
         info!("making privilege separation directory {ROOT}");
         if let Err(problem) = std::fs::DirBuilder::new().mode(0o755).create(root) {
-            fatal!("Missing privilege separation directory: {ROOT}: {}", strerror(&problem));
+            fatal!(
+                "Missing privilege separation directory: {ROOT}: {}",
+                strerror(&problem)
+            );
             return Err(EXIT_FATAL);
         }
     }
@@ -116,5 +131,9 @@ fn cell() -> Result<crate::rpc::preauth::Cell, u8> {
         fatal!("{ROOT} must be owned by root and not group or world-writable.");
         return Err(EXIT_FATAL);
     }
-    Ok(crate::rpc::preauth::Cell { root: ROOT.to_owned(), uid, gid })
+    Ok(crate::rpc::preauth::Cell {
+        root: ROOT.to_owned(),
+        uid,
+        gid,
+    })
 }

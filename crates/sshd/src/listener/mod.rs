@@ -36,6 +36,7 @@ pub const EXIT_FATAL: u8 = 255;
 
 /// Does what the command line says; the exit status.
 pub fn run(args: &Args, restarted: bool) -> u8 {
+    process::close_on_exec_all();
     if let Some(path) = &args.log_file
         && let Err(problem) = log_to_file(path)
     {
@@ -76,7 +77,11 @@ pub fn run(args: &Args, restarted: bool) -> u8 {
 
 fn log_to_file(path: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::File::options().append(true).create(true).mode(0o600).open(path)?;
+    let file = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
     Ok(rustix::stdio::dup2_stderr(&file)?)
 }
 
@@ -118,7 +123,10 @@ fn serve(args: &Args, config: &Config, handoff: Handoff, restarted: bool) -> u8 
     if let Some(path) = &pid_file
         && let Err(problem) = std::fs::write(path, format!("{}\n", std::process::id()))
     {
-        error!("Couldn't create pid file \"{path}\": {}", bind::strerror(&problem));
+        error!(
+            "Couldn't create pid file \"{path}\": {}",
+            bind::strerror(&problem)
+        );
     }
     let over = accept::serve(config.global(), &sockets, handoff, args.debug > 0);
     drop(sockets);
@@ -133,7 +141,11 @@ fn serve(args: &Args, config: &Config, handoff: Handoff, restarted: bool) -> u8 
         Ok(accept::Over::Terminate(signal)) => {
             info!("Received signal {signal}; terminating.");
             remove(pid_file.as_deref());
-            if signal == signal_hook::consts::SIGTERM { 0 } else { EXIT_FATAL }
+            if signal == signal_hook::consts::SIGTERM {
+                0
+            } else {
+                EXIT_FATAL
+            }
         }
         Ok(accept::Over::Restart) => {
             info!("Received SIGHUP; restarting.");
@@ -152,7 +164,10 @@ fn remove(path: Option<&str>) {
     if let Some(path) = path
         && let Err(problem) = std::fs::remove_file(Path::new(path))
     {
-        log::write(Level::Debug1, format_args!("cannot remove {path}: {problem}"));
+        log::write(
+            Level::Debug1,
+            format_args!("cannot remove {path}: {problem}"),
+        );
     }
 }
 
@@ -161,7 +176,10 @@ fn remove(path: Option<&str>) {
 fn restart() -> u8 {
     let program = std::env::current_exe().unwrap_or_else(|_| process::own_executable());
     // A replaced file shows as "... (deleted)": its successor has the name.
-    let name = program.to_string_lossy().trim_end_matches(" (deleted)").to_owned();
+    let name = program
+        .to_string_lossy()
+        .trim_end_matches(" (deleted)")
+        .to_owned();
     let given: Vec<OsString> = std::env::args_os()
         .skip(1)
         .filter(|arg| arg.to_str() != Some(crate::RESTARTED))

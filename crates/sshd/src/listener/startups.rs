@@ -46,7 +46,11 @@ mod tests {
 
     #[test]
     fn the_share_rises_from_begin_to_full() {
-        let limit = MaxStartups { begin: 10, rate: 30, full: 100 };
+        let limit = MaxStartups {
+            begin: 10,
+            rate: 30,
+            full: 100,
+        };
         assert_eq!(share(limit, 9), 0);
         assert_eq!(share(limit, 10), 30);
         assert_eq!(share(limit, 55), 65);
@@ -57,19 +61,25 @@ mod tests {
 
     #[test]
     fn one_number_is_a_hard_limit() {
-        let limit = MaxStartups { begin: 1, rate: 100, full: 1 };
+        let limit = MaxStartups {
+            begin: 1,
+            rate: 100,
+            full: 1,
+        };
         assert_eq!(share(limit, 0), 0);
         assert_eq!(share(limit, 1), 100);
-        let equal = MaxStartups { begin: 5, rate: 30, full: 5 };
+        let equal = MaxStartups {
+            begin: 5,
+            rate: 30,
+            full: 5,
+        };
         assert_eq!(share(equal, 4), 0);
         assert_eq!(share(equal, 5), 100);
     }
 
     #[test]
     fn sources_are_told_apart_by_their_network() {
-        let same = |a: &str, b: &str| {
-            same_network(a.parse().unwrap(), b.parse().unwrap(), 24, 64)
-        };
+        let same = |a: &str, b: &str| same_network(a.parse().unwrap(), b.parse().unwrap(), 24, 64);
         assert!(same("192.0.2.1", "192.0.2.255"));
         assert!(!same("192.0.2.1", "192.0.3.1"));
         assert!(same("2001:db8::1", "2001:db8::2:0:0:1"));

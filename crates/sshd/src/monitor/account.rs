@@ -23,11 +23,17 @@ pub fn is_allowed(
     }
     let shadow = system.shadow(name);
     let today = system.today();
-    if shadow.as_ref().and_then(|entry| entry.expires).is_some_and(|day| day > 0 && day < today) {
+    if shadow
+        .as_ref()
+        .and_then(|entry| entry.expires)
+        .is_some_and(|day| day > 0 && day < today)
+    {
         info!("Account {name} has expired");
         return false;
     }
-    let field = shadow.as_ref().map_or(account.password.as_slice(), |entry| &entry.hash);
+    let field = shadow
+        .as_ref()
+        .map_or(account.password.as_slice(), |entry| &entry.hash);
     if is_locked(field) {
         info!("User {name} not allowed because account is locked");
         return false;
@@ -50,16 +56,19 @@ fn is_locked(field: &[u8]) -> bool {
 fn users(options: &Options, name: &str, peer: &Peer) -> bool {
     let Peer { address, host, .. } = peer;
     let listed = |list: &[String], keyword: &str| {
-        list.iter().find_map(|item| {
-            match carrick_keys::matching::user(name, host, address, item) {
+        list.iter().find_map(
+            |item| match carrick_keys::matching::user(name, host, address, item) {
                 Ok(true) => Some(true),
                 Ok(false) => None,
                 Err(problem) => {
-                    error!("invalid {keyword} pattern \"{}\": {problem}", printable(item));
+                    error!(
+                        "invalid {keyword} pattern \"{}\": {problem}",
+                        printable(item)
+                    );
                     Some(false)
                 }
-            }
-        })
+            },
+        )
     };
     // A pattern that cannot be read lets nobody in.
     match listed(&options.deny_users, "DenyUsers") {
@@ -83,12 +92,7 @@ fn users(options: &Options, name: &str, peer: &Peer) -> bool {
     true
 }
 
-fn groups(
-    system: &mut dyn System,
-    options: &Options,
-    account: &Account,
-    peer: &Peer,
-) -> bool {
+fn groups(system: &mut dyn System, options: &Options, account: &Account, peer: &Peer) -> bool {
     if options.allow_groups.is_empty() && options.deny_groups.is_empty() {
         return true;
     }
@@ -99,7 +103,9 @@ fn groups(
         return false;
     }
     let in_any = |list: &[String]| {
-        groups.iter().any(|group| list.iter().any(|item| matches_group(group, item)))
+        groups
+            .iter()
+            .any(|group| list.iter().any(|item| matches_group(group, item)))
     };
     if in_any(&options.deny_groups) {
         info!("User {name} from {host} not allowed because a group is listed in DenyGroups");

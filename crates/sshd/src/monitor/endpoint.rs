@@ -30,8 +30,14 @@ impl Endpoint {
 
     fn of(address: Option<SocketAddrAny>) -> Self {
         match address.and_then(|address| SocketAddr::try_from(address).ok()) {
-            Some(address) => Self { address: plain(address.ip()).to_string(), port: address.port() },
-            None => Self { address: UNKNOWN.0.to_owned(), port: UNKNOWN.1 },
+            Some(address) => Self {
+                address: plain(address.ip()).to_string(),
+                port: address.port(),
+            },
+            None => Self {
+                address: UNKNOWN.0.to_owned(),
+                port: UNKNOWN.1,
+            },
         }
     }
 

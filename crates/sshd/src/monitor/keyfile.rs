@@ -48,7 +48,11 @@ pub fn lists(account: &Account, options: &Options, key: &PublicKey) -> bool {
 fn resolve(name: &str, account: &Account) -> Option<PathBuf> {
     let home = account.home.to_str()?;
     let uid = account.uid.to_string();
-    let tokens = [('h', home), ('u', account.name.as_str()), ('U', uid.as_str())];
+    let tokens = [
+        ('h', home),
+        ('u', account.name.as_str()),
+        ('U', uid.as_str()),
+    ];
     match expand(name, &tokens) {
         Ok(path) => Some(account.home.join(path)),
         Err(problem) => {
@@ -64,9 +68,15 @@ fn file_lists(path: &Path, account: &Account, options: &Options, key: &PublicKey
         Err(Refusal::Unreadable(problem)) => {
             let shown = path.display();
             if problem.kind() == io::ErrorKind::NotFound {
-                debug!("Could not open user '{}' authorized keys '{shown}': {problem}", account.name);
+                debug!(
+                    "Could not open user '{}' authorized keys '{shown}': {problem}",
+                    account.name
+                );
             } else {
-                error!("Could not open user '{}' authorized keys '{shown}': {problem}", account.name);
+                error!(
+                    "Could not open user '{}' authorized keys '{shown}': {problem}",
+                    account.name
+                );
             }
             return false;
         }
@@ -134,16 +144,27 @@ fn check_path(path: &Path, about: &Metadata, account: &Account) -> Result<(), St
     let safe = |about: &Metadata| {
         (about.uid() == 0 || about.uid() == account.uid) && about.mode() & 0o022 == 0
     };
-    let shown = |path: &Path, problem: &io::Error| format!("realpath {} failed: {problem}", path.display());
-    let real = path.canonicalize().map_err(|problem| shown(path, &problem))?;
+    let shown =
+        |path: &Path, problem: &io::Error| format!("realpath {} failed: {problem}", path.display());
+    let real = path
+        .canonicalize()
+        .map_err(|problem| shown(path, &problem))?;
     let home = account.home.canonicalize().ok();
     if !safe(about) {
-        return Err(format!("bad ownership or modes for file {}", real.display()));
+        return Err(format!(
+            "bad ownership or modes for file {}",
+            real.display()
+        ));
     }
     for directory in real.ancestors().skip(1) {
-        let about = directory.metadata().map_err(|problem| shown(directory, &problem))?;
+        let about = directory
+            .metadata()
+            .map_err(|problem| shown(directory, &problem))?;
         if !safe(&about) {
-            return Err(format!("bad ownership or modes for directory {}", directory.display()));
+            return Err(format!(
+                "bad ownership or modes for directory {}",
+                directory.display()
+            ));
         }
         if home.as_deref() == Some(directory) {
             break;
@@ -158,7 +179,8 @@ mod tests {
     use std::fs::{Permissions, create_dir, set_permissions, write};
     use std::os::unix::fs::PermissionsExt;
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE3SqtHqBEnM1CLdYMPjXJeS5GgVKJzV0rDyHa0q9gkB";
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE3SqtHqBEnM1CLdYMPjXJeS5GgVKJzV0rDyHa0q9gkB";
 
     struct Home(tempfile::TempDir, Account);
 

@@ -21,7 +21,11 @@ pub struct Lines {
 impl Lines {
     /// None written yet.
     pub fn new(now: Instant) -> Self {
-        Self { left: BURST, since: now, dropped: 0 }
+        Self {
+            left: BURST,
+            since: now,
+            dropped: 0,
+        }
     }
 
     /// Writes a line, with `mark` behind it, unless there were too many.
@@ -32,7 +36,10 @@ impl Lines {
         }
         if self.dropped > 0 {
             let dropped = std::mem::take(&mut self.dropped);
-            log::write(Level::Info, format_args!("{dropped} log lines dropped{mark}"));
+            log::write(
+                Level::Info,
+                format_args!("{dropped} log lines dropped{mark}"),
+            );
         }
         // What ends this process is not for another to say.
         let level = Level::from_number(line.level).max(Level::Error);
@@ -43,7 +50,10 @@ impl Lines {
         let passed = now.saturating_duration_since(self.since);
         if passed >= Duration::from_secs(1) {
             let seconds = u32::try_from(passed.as_secs()).unwrap_or(u32::MAX);
-            self.left = self.left.saturating_add(seconds.saturating_mul(PER_SECOND)).min(BURST);
+            self.left = self
+                .left
+                .saturating_add(seconds.saturating_mul(PER_SECOND))
+                .min(BURST);
             self.since = now;
         }
         let some = self.left > 0;
@@ -60,8 +70,14 @@ mod tests {
     fn a_flood_is_cut_and_time_lets_lines_through_again() {
         let start = Instant::now();
         let mut lines = Lines::new(start);
-        assert_eq!((0..BURST * 3).filter(|_| lines.admit(start)).count(), BURST as usize);
+        assert_eq!(
+            (0..BURST * 3).filter(|_| lines.admit(start)).count(),
+            BURST as usize
+        );
         let later = start + Duration::from_secs(2);
-        assert_eq!((0..BURST * 3).filter(|_| lines.admit(later)).count(), 2 * PER_SECOND as usize);
+        assert_eq!(
+            (0..BURST * 3).filter(|_| lines.admit(later)).count(),
+            2 * PER_SECOND as usize
+        );
     }
 }

@@ -10,9 +10,9 @@ use carrick_config::sshd::Options;
 use carrick_config::words::PermitRootLogin;
 use carrick_crypto::hash::HashAlg;
 use carrick_keys::PublicKey;
+use carrick_proto::auth::publickey_signed_data;
 use carrick_sys::passwd::Account;
 use carrick_sys::shadow::Shadow;
-use carrick_proto::auth::publickey_signed_data;
 use carrick_wire::Secret;
 
 use super::account;
@@ -123,7 +123,9 @@ impl<S: System> Login<S> {
 
     /// The user's name as log lines give it: nothing before the first attempt.
     pub fn who(&self) -> Option<(String, bool)> {
-        self.candidate.as_ref().map(|who| (who.user.clone(), who.account.is_some()))
+        self.candidate
+            .as_ref()
+            .map(|who| (who.user.clone(), who.account.is_some()))
     }
 
     /// Decides an attempt.
@@ -138,7 +140,11 @@ impl<S: System> Login<S> {
         self.prompting = false;
         self.attempts += 1;
         // `user:style`: no method here has styles.
-        let user = ask.user.split_once(':').map_or(ask.user.as_str(), |(user, _)| user).to_owned();
+        let user = ask
+            .user
+            .split_once(':')
+            .map_or(ask.user.as_str(), |(user, _)| user)
+            .to_owned();
         let mut banner = None;
         match &self.candidate {
             None => match self.begin(user, ask.user, ask.service) {
@@ -159,7 +165,10 @@ impl<S: System> Login<S> {
         }
         self.key_note = None;
         let name = method_name(&ask.method).to_owned();
-        let open = self.candidate.as_ref().is_some_and(|who| who.ways.allows(&name));
+        let open = self
+            .candidate
+            .as_ref()
+            .is_some_and(|who| who.ways.allows(&name));
         let outcome = if open && self.failures < self.options.max_auth_tries {
             self.try_method(exchange, ask.method)?
         } else {
@@ -181,7 +190,13 @@ impl<S: System> Login<S> {
             _ => false,
         };
         let outcome = if good { Outcome::Good } else { Outcome::Bad };
-        self.finish(start, "keyboard-interactive", Some("bsdauth"), outcome, None)
+        self.finish(
+            start,
+            "keyboard-interactive",
+            Some("bsdauth"),
+            outcome,
+            None,
+        )
     }
 
     /// Looks the user up. The error is what ends the connection.
@@ -210,7 +225,11 @@ impl<S: System> Login<S> {
             })
             .filter(|_| service == CONNECTION);
         if self.options.refuse_connection {
-            let who = if account.is_some() { "" } else { "invalid user " };
+            let who = if account.is_some() {
+                ""
+            } else {
+                "invalid user "
+            };
             let Peer { address, port, .. } = &self.peer;
             info!(
                 "administratively prohibited connection for {who}{user} from {address} port {port}"
@@ -229,8 +248,14 @@ impl<S: System> Login<S> {
             used_keys: Vec::new(),
             change_password: false,
         });
-        let path = self.options.banner.clone().filter(|path| !path.eq_ignore_ascii_case("none"));
-        Ok(path.and_then(|path| self.system.banner(&path)).filter(|text| !text.is_empty()))
+        let path = self
+            .options
+            .banner
+            .clone()
+            .filter(|path| !path.eq_ignore_ascii_case("none"));
+        Ok(path
+            .and_then(|path| self.system.banner(&path))
+            .filter(|text| !text.is_empty()))
     }
 
     fn try_method(
@@ -267,7 +292,9 @@ impl<S: System> Login<S> {
     /// Whether the password is the candidate's. Takes its time for a user
     /// that does not exist as well.
     fn check_password(&mut self, password: &Secret) -> bool {
-        let Some(who) = &mut self.candidate else { return false };
+        let Some(who) = &mut self.candidate else {
+            return false;
+        };
         if password.expose().len() > password::LONGEST_PASSWORD
             || (password.expose().is_empty() && !self.options.permit_empty_passwords)
         {
@@ -279,7 +306,9 @@ impl<S: System> Login<S> {
             return false;
         };
         let shadow = self.system.shadow(&account.name);
-        let hash = shadow.as_ref().map_or(account.password.as_slice(), |entry| &entry.hash);
+        let hash = shadow
+            .as_ref()
+            .map_or(account.password.as_slice(), |entry| &entry.hash);
         if !hash.is_empty() && !password::is_known(hash) {
             password::pretend(None, password);
             return false;
@@ -299,18 +328,26 @@ impl<S: System> Login<S> {
     /// Decides on a public key: whether it would do, or whether the
     /// signature is good (RFC 4252 section 7).
     fn check_key(&mut self, exchange: &FirstExchange, claim: &KeyClaim) -> Outcome {
-        let Some(who) = &self.candidate else { return Outcome::Bad };
-        let Some(key) = self.acceptable_key(exchange, who, claim) else { return Outcome::Bad };
+        let Some(who) = &self.candidate else {
+            return Outcome::Bad;
+        };
+        let Some(key) = self.acceptable_key(exchange, who, claim) else {
+            return Outcome::Bad;
+        };
         let print = key.fingerprint(crate::settings::fingerprint_hash(&self.options));
         self.key_note = Some(format!("{} {print}", key.short_name()));
-        let Some(account) = who.account.clone() else { return Outcome::Bad };
+        let Some(account) = who.account.clone() else {
+            return Outcome::Bad;
+        };
         if !self.system.lists_key(&account, &self.options, &key) {
             return Outcome::Bad;
         }
         let Some(signature) = &claim.signature else {
             return Outcome::Postponed(Verdict::KeyWouldDo);
         };
-        let Some(who) = &mut self.candidate else { return Outcome::Bad };
+        let Some(who) = &mut self.candidate else {
+            return Outcome::Bad;
+        };
         let message = publickey_signed_data(
             exchange.session_id(),
             &who.signs_as,
@@ -324,7 +361,10 @@ impl<S: System> Login<S> {
                 Outcome::Good
             }
             Err(problem) => {
-                debug!("signature of {} key not accepted: {problem}", key.short_name());
+                debug!(
+                    "signature of {} key not accepted: {problem}",
+                    key.short_name()
+                );
                 Outcome::Bad
             }
         }
@@ -337,7 +377,11 @@ impl<S: System> Login<S> {
         who: &Candidate,
         claim: &KeyClaim,
     ) -> Option<PublicKey> {
-        if claim.host_key.as_deref().is_some_and(|host_key| host_key != exchange.host_key()) {
+        if claim
+            .host_key
+            .as_deref()
+            .is_some_and(|host_key| host_key != exchange.host_key())
+        {
             error!("publickey request is bound to another host key");
             return None;
         }
@@ -361,8 +405,15 @@ impl<S: System> Login<S> {
             info!("refusing previously-used {} key", key.short_name());
             return None;
         }
-        if !self.options.pubkey_accepted_algorithms.contains(&claim.algorithm) {
-            info!("signature algorithm {} not in PubkeyAcceptedAlgorithms", claim.algorithm);
+        if !self
+            .options
+            .pubkey_accepted_algorithms
+            .contains(&claim.algorithm)
+        {
+            info!(
+                "signature algorithm {} not in PubkeyAcceptedAlgorithms",
+                claim.algorithm
+            );
             return None;
         }
         if key.is_rsa_below(self.options.required_rsa_size) {
@@ -388,7 +439,10 @@ impl<S: System> Login<S> {
             Outcome::Bad => None,
             Outcome::Good => {
                 good = self.root_may(method);
-                if good && let Some(who) = &mut self.candidate && !who.ways.done(method) {
+                if good
+                    && let Some(who) = &mut self.candidate
+                    && !who.ways.done(method)
+                {
                     good = false;
                     partial = true;
                 }
@@ -424,8 +478,15 @@ impl<S: System> Login<S> {
             );
             return Ok(end("Too many authentication failures".to_owned()));
         }
-        let names = self.candidate.as_ref().map(|who| who.ways.names()).unwrap_or_default();
-        Ok(Step::Answer(Judged { banner, verdict: Verdict::Failure((names, partial)) }))
+        let names = self
+            .candidate
+            .as_ref()
+            .map(|who| who.ways.names())
+            .unwrap_or_default();
+        Ok(Step::Answer(Judged {
+            banner,
+            verdict: Verdict::Failure((names, partial)),
+        }))
     }
 
     fn root_may(&self, method: &str) -> bool {
@@ -441,14 +502,21 @@ impl<S: System> Login<S> {
             _ => false,
         };
         if root && !may {
-            info!("ROOT LOGIN REFUSED FROM {} port {}", self.peer.address, self.peer.port);
+            info!(
+                "ROOT LOGIN REFUSED FROM {} port {}",
+                self.peer.address, self.peer.port
+            );
         }
         !root || may
     }
 
     fn whom(&self) -> String {
         self.candidate.as_ref().map_or_else(String::new, |who| {
-            let mark = if who.account.is_some() { "" } else { "invalid user " };
+            let mark = if who.account.is_some() {
+                ""
+            } else {
+                "invalid user "
+            };
             format!("{mark}{}", who.user)
         })
     }
@@ -461,7 +529,10 @@ impl<S: System> Login<S> {
         partial: bool,
         postponed: bool,
     ) {
-        let valid = self.candidate.as_ref().is_some_and(|who| who.account.is_some());
+        let valid = self
+            .candidate
+            .as_ref()
+            .is_some_and(|who| who.account.is_some());
         let many = self.failures >= self.options.max_auth_tries / 2;
         let level = if good || !valid || many || method == "password" {
             Level::Info
@@ -476,11 +547,16 @@ impl<S: System> Login<S> {
         };
         let Peer { address, port, .. } = &self.peer;
         let device = device.map_or_else(String::new, |device| format!("/{device}"));
-        let note = self.key_note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+        let note = self
+            .key_note
+            .as_ref()
+            .map_or_else(String::new, |note| format!(": {note}"));
         let whom = self.whom();
         log::write(
             level,
-            format_args!("{word} {method}{device} for {whom} from {address} port {port} ssh2{note}"),
+            format_args!(
+                "{word} {method}{device} for {whom} from {address} port {port} ssh2{note}"
+            ),
         );
     }
 
@@ -489,7 +565,9 @@ impl<S: System> Login<S> {
     fn stretch(&mut self, start: Duration) {
         let user = self.candidate.as_ref().map_or("", |who| who.user.as_str());
         let digest = HashAlg::Sha512.digest(&[format!("{}{user}", self.delay_salt).as_bytes()]);
-        let number = digest.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        let number = digest
+            .first_chunk()
+            .map_or(0, |bytes| u32::from_be_bytes(*bytes));
         let mut whole = REFUSAL.0 + Duration::from_nanos(u64::from(number) / 1000);
         let elapsed = self.system.now().saturating_sub(start);
         if elapsed > REFUSAL.1 {
@@ -513,7 +591,10 @@ fn method_name(method: &Method) -> &str {
 }
 
 fn end(text: String) -> Step {
-    Step::End(Judged { banner: None, verdict: Verdict::Disconnect((PROTOCOL_ERROR, text)) })
+    Step::End(Judged {
+        banner: None,
+        verdict: Verdict::Disconnect((PROTOCOL_ERROR, text)),
+    })
 }
 
 /// Whether the password must be changed before anything else.

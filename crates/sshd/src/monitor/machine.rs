@@ -7,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use carrick_config::sshd::{ConnectionSpec, Options};
 use carrick_keys::PublicKey;
+use carrick_sys::identity;
 use carrick_sys::passwd::{self, Account};
 use carrick_sys::shadow::{self, Shadow};
-use carrick_sys::identity;
 
 use super::endpoint::Endpoint;
 use super::keyfile;
@@ -34,7 +34,12 @@ pub struct Machine {
 impl Machine {
     /// For a connection between these ends.
     pub fn new(config: Rc<Config>, peer: Endpoint, local: Endpoint) -> Self {
-        Self { config, peer, local, start: Instant::now() }
+        Self {
+            config,
+            peer,
+            local,
+            start: Instant::now(),
+        }
     }
 }
 
@@ -54,7 +59,9 @@ impl System for Machine {
     }
 
     fn groups(&mut self, account: &Account) -> Vec<String> {
-        passwd::groups_of(account).map(|gids| passwd::group_names(&gids)).unwrap_or_default()
+        passwd::groups_of(account)
+            .map(|gids| passwd::group_names(&gids))
+            .unwrap_or_default()
     }
 
     fn can_become(&mut self, account: &Account) -> bool {
@@ -90,22 +97,33 @@ impl System for Machine {
             rdomain: None,
             test: false,
         };
-        let options = self.config.for_connection(&spec).map_err(|problem| problem.to_string())?;
+        let options = self
+            .config
+            .for_connection(&spec)
+            .map_err(|problem| problem.to_string())?;
         match settings::unbuilt_in(&options) {
             None => Ok(options),
-            Some(keyword) => Err(format!("{keyword}, which a Match block sets, is not supported yet")),
+            Some(keyword) => Err(format!(
+                "{keyword}, which a Match block sets, is not supported yet"
+            )),
         }
     }
 
     fn banner(&mut self, path: &str) -> Option<String> {
         use std::io::Read;
         let mut bytes = Vec::new();
-        std::fs::File::open(path).ok()?.take(LONGEST_BANNER).read_to_end(&mut bytes).ok()?;
+        std::fs::File::open(path)
+            .ok()?
+            .take(LONGEST_BANNER)
+            .read_to_end(&mut bytes)
+            .ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     fn today(&self) -> i64 {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         i64::try_from(since.as_secs() / 86_400).unwrap_or(i64::MAX)
     }
 

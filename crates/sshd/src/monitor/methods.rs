@@ -53,18 +53,26 @@ impl Ways {
         }
         self.enabled.contains(&method)
             && self.chains.as_ref().is_none_or(|chains| {
-                chains.iter().any(|chain| chain.first().is_some_and(|next| is_method(next, method)))
+                chains
+                    .iter()
+                    .any(|chain| chain.first().is_some_and(|next| is_method(next, method)))
             })
     }
 
     /// The names of the methods that may be tried now.
     pub fn names(&self) -> Vec<String> {
-        self.enabled.iter().filter(|name| self.allows(name)).map(|name| (*name).to_owned()).collect()
+        self.enabled
+            .iter()
+            .filter(|name| self.allows(name))
+            .map(|name| (*name).to_owned())
+            .collect()
     }
 
     /// Marks `method` as done; whether the user is in.
     pub fn done(&mut self, method: &str) -> bool {
-        let Some(chains) = &mut self.chains else { return true };
+        let Some(chains) = &mut self.chains else {
+            return true;
+        };
         let mut complete = false;
         for chain in chains.iter_mut() {
             if chain.first().is_some_and(|next| is_method(next, method)) {
@@ -109,7 +117,11 @@ mod tests {
 
     #[test]
     fn a_chain_is_gone_through_in_order() {
-        let mut ways = ways(&["publickey,password", "publickey,keyboard-interactive:bsdauth"]).unwrap();
+        let mut ways = ways(&[
+            "publickey,password",
+            "publickey,keyboard-interactive:bsdauth",
+        ])
+        .unwrap();
         assert_eq!(ways.names(), ["publickey"]);
         assert!(!ways.allows("none") && !ways.allows("password"));
         assert!(!ways.done("publickey"));
@@ -127,8 +139,12 @@ mod tests {
     #[test]
     fn a_chain_with_a_disabled_method_is_no_way_in() {
         assert_eq!(ways(&["hostbased"]), None);
-        assert_eq!(ways(&["publickey,hostbased", "password"]).unwrap().names(), ["password"]);
-        let options = Options { pubkey_authentication: false, ..Options::default() };
+        assert_eq!(
+            ways(&["publickey,hostbased", "password"]).unwrap().names(),
+            ["password"]
+        );
+        let mut options = Options::default();
+        options.pubkey_authentication = false;
         assert_eq!(Ways::new(&options, false), None);
     }
 }

@@ -22,18 +22,25 @@ const YESCRYPT_CHARS: usize = 43;
 /// Whether `password` is what `hash` (a field of the shadow file) was made
 /// of. A hash of an unknown kind matches nothing.
 pub fn matches(hash: &[u8], password: &Secret) -> bool {
-    let Ok(hash) = str::from_utf8(hash) else { return false };
+    let Ok(hash) = str::from_utf8(hash) else {
+        return false;
+    };
     let password = password.expose();
     if hash.is_empty() {
         return password.is_empty();
     }
     if hash.starts_with("$y$") {
         // The crate compares as many bytes as there are, be it none.
-        hash.rsplit('$').next().is_some_and(|last| last.len() == YESCRYPT_CHARS)
+        hash.rsplit('$')
+            .next()
+            .is_some_and(|last| last.len() == YESCRYPT_CHARS)
             && Yescrypt::default().verify_password(password, hash).is_ok()
     } else if hash.starts_with("$6$") || hash.starts_with("$5$") {
         ShaCrypt::default().verify_password(password, hash).is_ok()
-    } else if ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|kind| hash.starts_with(kind)) {
+    } else if ["$2a$", "$2b$", "$2x$", "$2y$"]
+        .iter()
+        .any(|kind| hash.starts_with(kind))
+    {
         // bcrypt ends a password at its first NUL.
         !password.contains(&0) && verify_bcrypt(password, hash).unwrap_or(false)
     } else {
@@ -51,7 +58,9 @@ pub fn is_known(hash: &[u8]) -> bool {
 /// Does the work of [`matches`] for nobody. `like` is the hash of an account
 /// that is sure to exist, whose kind is imitated.
 pub fn pretend(like: Option<&[u8]>, password: &Secret) {
-    let hash = like.filter(|hash| is_known(hash)).unwrap_or(NOBODYS_HASH.as_bytes());
+    let hash = like
+        .filter(|hash| is_known(hash))
+        .unwrap_or(NOBODYS_HASH.as_bytes());
     std::hint::black_box(matches(hash, password));
 }
 
@@ -71,21 +80,45 @@ mod tests {
     fn hashes_of_the_system_are_checked() {
         for hash in HORSE {
             assert!(is_known(hash.as_bytes()));
-            assert!(matches(hash.as_bytes(), &Secret::from("correct horse")), "{hash}");
+            assert!(
+                matches(hash.as_bytes(), &Secret::from("correct horse")),
+                "{hash}"
+            );
             for wrong in ["correct horsf", "", "correct horse\0"] {
-                assert!(!matches(hash.as_bytes(), &Secret::from(wrong)), "{hash} {wrong:?}");
+                assert!(
+                    !matches(hash.as_bytes(), &Secret::from(wrong)),
+                    "{hash} {wrong:?}"
+                );
             }
             // A lock in front, a cut, a field too many.
-            assert!(!matches(format!("!{hash}").as_bytes(), &Secret::from("correct horse")));
-            assert!(!matches(&hash.as_bytes()[..hash.len() - 1], &Secret::from("correct horse")));
+            assert!(!matches(
+                format!("!{hash}").as_bytes(),
+                &Secret::from("correct horse")
+            ));
+            assert!(!matches(
+                &hash.as_bytes()[..hash.len() - 1],
+                &Secret::from("correct horse")
+            ));
         }
     }
 
     #[test]
     fn what_is_no_hash_matches_nothing() {
-        for hash in ["*", "!", "x", "!!", "$1$abcdefgh$y6iHhJNbuC0xpbk0w9pm80", "$y$", "$y$j9T$JdH5tVJ7Vv0YpPl1uKQ4N/$", "$6$$"] {
+        for hash in [
+            "*",
+            "!",
+            "x",
+            "!!",
+            "$1$abcdefgh$y6iHhJNbuC0xpbk0w9pm80",
+            "$y$",
+            "$y$j9T$JdH5tVJ7Vv0YpPl1uKQ4N/$",
+            "$6$$",
+        ] {
             for password in ["", "x", "*", "!"] {
-                assert!(!matches(hash.as_bytes(), &Secret::from(password)), "{hash} {password}");
+                assert!(
+                    !matches(hash.as_bytes(), &Secret::from(password)),
+                    "{hash} {password}"
+                );
             }
         }
         assert!(!matches(b"\xff", &Secret::from("")));

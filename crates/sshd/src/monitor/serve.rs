@@ -94,10 +94,20 @@ pub fn serve(
     }
     let worker = spawn(Role::Worker, "sshd-session: [net]")?;
     let setup = setup(options, &handoff, &peer);
-    worker.link.send(&Answer::Setup(setup), &[input.as_fd(), output.as_fd()])?;
+    worker
+        .link
+        .send(&Answer::Setup(setup), &[input.as_fd(), output.as_fd()])?;
     drop((input, output));
-    let keys = handoff.host_keys.into_iter().map(|(blob, file)| HostKey { blob, file }).collect();
-    let signer = Signer::new(keys, options.host_key_algorithms.clone(), &options.kex_algorithms);
+    let keys = handoff
+        .host_keys
+        .into_iter()
+        .map(|(blob, file)| HostKey { blob, file })
+        .collect();
+    let signer = Signer::new(
+        keys,
+        options.host_key_algorithms.clone(),
+        &options.kex_algorithms,
+    );
     let mut connection = Connection {
         worker,
         signer,
@@ -107,7 +117,11 @@ pub fn serve(
         moduli_file: options.moduli_file.clone(),
         lines: Lines::new(started),
     };
-    let who = Peer { address: peer.address.clone(), host: peer.address.clone(), port: peer.port };
+    let who = Peer {
+        address: peer.address.clone(),
+        host: peer.address.clone(),
+        port: peer.port,
+    };
     let machine = Machine::new(Rc::clone(&config), peer, local);
     let mut login = Login::new(machine, options.clone(), who, handoff.delay_salt);
     let grace = options.login_grace_time;
@@ -143,7 +157,9 @@ fn setup(options: &Options, handoff: &Handoff, peer: &Endpoint) -> Setup {
         .iter()
         .filter_map(|name| {
             let algorithm = carrick_keys::algorithm::find(name)?;
-            let (_, blob) = key_types.iter().find(|(kind, _)| *kind == algorithm.key_type)?;
+            let (_, blob) = key_types
+                .iter()
+                .find(|(kind, _)| *kind == algorithm.key_type)?;
             Some((name.clone(), blob.to_vec()))
         })
         .collect();
@@ -241,7 +257,10 @@ impl Connection {
             .ok()?;
         let moduli = Moduli::parse(&text);
         let group = moduli.choose(sizes.min, sizes.preferred, sizes.max, &mut self.rng)?;
-        Some(Group { prime: group.prime.clone(), generator: group.generator.clone() })
+        Some(Group {
+            prime: group.prime.clone(),
+            generator: group.generator.clone(),
+        })
     }
 
     /// Ends a connection that came to no login; the exit status.
@@ -293,25 +312,31 @@ impl Connection {
     }
 
     /// From login to the end of the connection; the exit status.
-    fn session(
-        &mut self,
-        banner: Option<String>,
-        user: &Authenticated,
-    ) -> io::Result<u8> {
+    fn session(&mut self, banner: Option<String>, user: &Authenticated) -> io::Result<u8> {
         let options = user.options();
         let (for_worker, for_broker) = Link::pair()?;
         let session = postauth::Session {
             max_sessions: options.max_sessions,
             accept_env: options.accept_env.clone(),
         };
-        let judged = Judged { banner, verdict: Verdict::Success(session) };
-        self.worker.link.send(&Answer::Judged(judged), &[for_worker.as_fd()])?;
+        let judged = Judged {
+            banner,
+            verdict: Verdict::Success(session),
+        };
+        self.worker
+            .link
+            .send(&Answer::Judged(judged), &[for_worker.as_fd()])?;
         drop(for_worker);
         let name = format!("sshd-session: {}", user.account().name);
         let broker = spawn(Role::Broker, &name)?;
-        broker.link.send(&self.broker_start(user)?, &[for_broker.as_fd()])?;
+        broker
+            .link
+            .send(&self.broker_start(user)?, &[for_broker.as_fd()])?;
         drop(for_broker);
-        log::write(Level::Debug1, format_args!("User child is on pid {}", broker.child.id()));
+        log::write(
+            Level::Debug1,
+            format_args!("User child is on pid {}", broker.child.id()),
+        );
         let ended = self.attend(broker, &user.account().name);
         if let Err(problem) = &ended {
             error!("{problem}");
@@ -367,11 +392,15 @@ impl Connection {
             postauth::Ask::SignKex(ask) => {
                 let violation = |what| io::Error::other(format!("worker: {what}"));
                 let signature = self.signer.sign(&ask).map_err(violation)?;
-                self.worker.link.send(&postauth::Answer::Signed(signature), &[])?;
+                self.worker
+                    .link
+                    .send(&postauth::Answer::Signed(signature), &[])?;
             }
             postauth::Ask::Group(sizes) => {
                 let group = self.group(&sizes);
-                self.worker.link.send(&postauth::Answer::Group(group), &[])?;
+                self.worker
+                    .link
+                    .send(&postauth::Answer::Group(group), &[])?;
             }
             postauth::Ask::Ended(ending) => {
                 self.log_end(&ending, &format!("user {user} "), "");
@@ -388,8 +417,14 @@ impl Connection {
         } else {
             None
         };
-        let pairs = options.set_env.iter().map(|pair| (pair.name.clone(), pair.value.clone()));
-        let subsystems = options.subsystems.iter().map(|s| (s.name.clone(), s.line.clone()));
+        let pairs = options
+            .set_env
+            .iter()
+            .map(|pair| (pair.name.clone(), pair.value.clone()));
+        let subsystems = options
+            .subsystems
+            .iter()
+            .map(|s| (s.name.clone(), s.line.clone()));
         Ok(broker::Start {
             become_user,
             account: broker::Account {
@@ -472,7 +507,10 @@ impl End {
 /// Waits until one of `links` can be read, or the deadline: which ones can.
 fn readable(links: &[&Link], deadline: Option<Instant>) -> io::Result<Vec<bool>> {
     loop {
-        let mut fds: Vec<_> = links.iter().map(|link| PollFd::new(*link, PollFlags::IN)).collect();
+        let mut fds: Vec<_> = links
+            .iter()
+            .map(|link| PollFd::new(*link, PollFlags::IN))
+            .collect();
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut fds, timeout.as_ref()) {

@@ -69,7 +69,12 @@ impl Signer {
             .filter_map(|name| carrick_crypto::kex::kex(name))
             .map(|kex| hash_number(kex.hash))
             .collect();
-        Self { keys, algorithms, hashes, first: None }
+        Self {
+            keys,
+            algorithms,
+            hashes,
+            first: None,
+        }
     }
 
     /// What the connection opened with, once it did.
@@ -104,7 +109,10 @@ impl Signer {
             .sign(&ask.algorithm, &digest)
             .map_err(|_| Violation("signature algorithm of another key type"))?;
         if self.first.is_none() {
-            self.first = Some(FirstExchange { session_id: digest, host_key: key.blob.clone() });
+            self.first = Some(FirstExchange {
+                session_id: digest,
+                host_key: key.blob.clone(),
+            });
         }
         Ok(signature)
     }

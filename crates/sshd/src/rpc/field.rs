@@ -106,7 +106,11 @@ impl<T: Field> Field for Option<T> {
         }
     }
     fn get(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        if bool::get(r)? { T::get(r).map(Some) } else { Ok(None) }
+        if bool::get(r)? {
+            T::get(r).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 }
 
@@ -194,7 +198,11 @@ pub fn from_bytes<T: Field>(bytes: &[u8]) -> Result<T, DecodeError> {
 pub(crate) fn round_trip<T: Field>(message: &T) -> T {
     let bytes = to_bytes(message);
     for end in 0..bytes.len() {
-        assert!(from_bytes::<T>(&bytes[..end]).is_err(), "cut at {end} of {}", bytes.len());
+        assert!(
+            from_bytes::<T>(&bytes[..end]).is_err(),
+            "cut at {end} of {}",
+            bytes.len()
+        );
     }
     assert!(from_bytes::<T>(&[&bytes[..], b"x"].concat()).is_err());
     let back = from_bytes::<T>(&bytes).unwrap();
@@ -210,7 +218,10 @@ mod tests {
     fn a_list_cannot_claim_more_than_is_there() {
         assert!(from_bytes::<Vec<String>>(b"\xff\xff\xff\xff").is_err());
         assert!(from_bytes::<Vec<u32>>(b"\0\0\0\x02\0\0\0\x01").is_err());
-        assert_eq!(round_trip(&vec![(7_u32, true), (8, false)]), [(7, true), (8, false)]);
+        assert_eq!(
+            round_trip(&vec![(7_u32, true), (8, false)]),
+            [(7, true), (8, false)]
+        );
     }
 
     #[test]

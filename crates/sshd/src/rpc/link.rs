@@ -39,7 +39,9 @@ impl Link {
 
     /// Receives a message; `None` once the other end is closed.
     pub fn receive<T: Field>(&self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
-        let Some(mut raw) = fdpass::receive(&self.0, MAX_MESSAGE)? else { return Ok(None) };
+        let Some(mut raw) = fdpass::receive(&self.0, MAX_MESSAGE)? else {
+            return Ok(None);
+        };
         let message = from_bytes(&raw.bytes);
         raw.bytes.zeroize();
         match message {

@@ -45,9 +45,15 @@ mod tests {
 
     #[test]
     fn messages_survive_the_line() {
-        round_trip(&Ask::Log(Line { level: 1, text: "t".into() }));
+        round_trip(&Ask::Log(Line {
+            level: 1,
+            text: "t".into(),
+        }));
         round_trip(&Answer::Signed(vec![9; 64]));
-        round_trip(&Session { max_sessions: 10, accept_env: vec!["LC_*".into()] });
+        round_trip(&Session {
+            max_sessions: 10,
+            accept_env: vec!["LC_*".into()],
+        });
     }
 
     #[test]

@@ -289,13 +289,25 @@ mod tests {
             Method::KeyboardInteractive("pam".into()),
             Method::Other("hostbased".into()),
         ] {
-            let attempt =
-                Attempt { user: "u".into(), service: "ssh-connection".into(), method };
-            let Ask::Attempt(back) = round_trip(&Ask::Attempt(attempt)) else { panic!() };
+            let attempt = Attempt {
+                user: "u".into(),
+                service: "ssh-connection".into(),
+                method,
+            };
+            let Ask::Attempt(back) = round_trip(&Ask::Attempt(attempt)) else {
+                panic!()
+            };
             assert_eq!(back.user, "u");
         }
-        round_trip(&Ask::Log(Line { level: 3, text: "x".into() }));
-        round_trip(&Ask::Group(Sizes { min: 1, preferred: 2, max: 3 }));
+        round_trip(&Ask::Log(Line {
+            level: 3,
+            text: "x".into(),
+        }));
+        round_trip(&Ask::Group(Sizes {
+            min: 1,
+            preferred: 2,
+            max: 3,
+        }));
         round_trip(&Ask::Responses(vec![Secret::from("pw")]));
         round_trip(&Ask::Ended(Ending::Goodbye((11, "bye".into()))));
         round_trip(&Ask::Ended(Ending::Closed));
@@ -305,7 +317,10 @@ mod tests {
     fn answers_survive_the_line() {
         round_trip(&Answer::Signed(vec![1]));
         round_trip(&Answer::Group(None));
-        round_trip(&Answer::Group(Some(Group { prime: vec![5], generator: vec![2] })));
+        round_trip(&Answer::Group(Some(Group {
+            prime: vec![5],
+            generator: vec![2],
+        })));
         for verdict in [
             Verdict::Failure((vec!["publickey".into()], true)),
             Verdict::KeyWouldDo,

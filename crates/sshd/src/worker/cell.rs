@@ -18,7 +18,11 @@ const DESCRIPTORS: u64 = 1024;
 pub fn enter(cell: Option<&Cell>) -> io::Result<()> {
     if let Some(cell) = cell {
         chroot(Path::new(&cell.root))?;
-        become_for_good(&Identity { uid: cell.uid, gid: cell.gid, groups: vec![cell.gid] })?;
+        become_for_good(&Identity {
+            uid: cell.uid,
+            gid: cell.gid,
+            groups: vec![cell.gid],
+        })?;
     }
     hide_from_debuggers()?;
     no_new_privileges()?;

@@ -44,7 +44,8 @@ fn ask<A: crate::rpc::field::Field, B: crate::rpc::field::Field>(
     question: &A,
 ) -> io::Result<(B, Vec<OwnedFd>)> {
     link.send(question, &[])?;
-    link.receive()?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    link.receive()?
+        .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 fn out_of_place() -> io::Error {
@@ -54,7 +55,11 @@ fn out_of_place() -> io::Error {
 impl Monitor {
     /// Before the login.
     pub fn new(link: Link) -> Self {
-        Self { link, logged_in: false, granted: None }
+        Self {
+            link,
+            logged_in: false,
+            granted: None,
+        }
     }
 
     /// What came with the login, once.
@@ -112,12 +117,17 @@ impl Monitor {
 
     fn judge(&mut self, question: &Ask) -> io::Result<Judged> {
         let (answer, fds) = ask(&self.link, question)?;
-        let Answer::Judged(judged) = answer else { return Err(out_of_place()) };
+        let Answer::Judged(judged) = answer else {
+            return Err(out_of_place());
+        };
         if let Verdict::Success(session) = &judged.verdict {
             let [broker] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| out_of_place())?;
             let broker = Link::inherited(broker);
             self.logged_in = true;
-            self.granted = Some(Granted { session: session.clone(), broker });
+            self.granted = Some(Granted {
+                session: session.clone(),
+                broker,
+            });
         }
         Ok(judged)
     }
@@ -125,7 +135,9 @@ impl Monitor {
 
 /// A descriptor that tells when the monitor is gone.
 pub fn watch(monitor: &Arc<Mutex<Monitor>>) -> io::Result<AsyncFd<OwnedFd>> {
-    let monitor = monitor.lock().map_err(|_| io::Error::other("monitor line lost"))?;
+    let monitor = monitor
+        .lock()
+        .map_err(|_| io::Error::other("monitor line lost"))?;
     let fd = monitor.link.as_fd().try_clone_to_owned()?;
     super::stream::watch(fd, Interest::READABLE)
 }
@@ -134,7 +146,10 @@ pub fn watch(monitor: &Arc<Mutex<Monitor>>) -> io::Result<AsyncFd<OwnedFd>> {
 /// the answer is read before anything else happens here.
 pub async fn gone(watch: AsyncFd<OwnedFd>) {
     while let Ok(mut ready) = watch.readable().await {
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         let mut fds = [PollFd::new(watch.get_ref(), PollFlags::IN)];
         if poll(&mut fds, Some(&now)).is_ok_and(|fired| fired > 0) {
             return;
@@ -195,10 +210,18 @@ impl Application for Desk {
             Verdict::KeyWouldDo => AuthAnswer::PkOk,
             Verdict::Prompts(prompts) => AuthAnswer::Prompts(info_request(prompts)),
             Verdict::Disconnect((_, text)) => {
-                return Decision { answer: refused(Vec::new(), false), banner, goodbye: Some(text) };
+                return Decision {
+                    answer: refused(Vec::new(), false),
+                    banner,
+                    goodbye: Some(text),
+                };
             }
         };
-        Decision { answer, banner, goodbye: None }
+        Decision {
+            answer,
+            banner,
+            goodbye: None,
+        }
     }
 }
 
@@ -224,9 +247,17 @@ fn question(attempt: AuthAttempt) -> Ask {
     let method = match attempt.method {
         Method::None => preauth::Method::None,
         Method::Password { password, new } => preauth::Method::Password((password, new)),
-        Method::PublicKey { algorithm, key, host_key, signature } => {
-            preauth::Method::PublicKey(KeyClaim { algorithm, key, host_key, signature })
-        }
+        Method::PublicKey {
+            algorithm,
+            key,
+            host_key,
+            signature,
+        } => preauth::Method::PublicKey(KeyClaim {
+            algorithm,
+            key,
+            host_key,
+            signature,
+        }),
         Method::KeyboardInteractive { devices } => preauth::Method::KeyboardInteractive(devices),
         Method::Responses(responses) => return Ask::Responses(responses),
         Method::HostBased { .. } => preauth::Method::Other("hostbased".to_owned()),

@@ -25,10 +25,13 @@ fn of_protocol(error: &proto::Error) -> Ending {
         proto::Error::Closed => Ending::Closed,
         proto::Error::Silent => Ending::Silent,
         proto::Error::Ended => Ending::Ours,
-        proto::Error::Disconnected { reason, description } => {
-            Ending::Goodbye((*reason, description.clone()))
+        proto::Error::Disconnected {
+            reason,
+            description,
+        } => Ending::Goodbye((*reason, description.clone())),
+        proto::Error::NoCommon(none) => {
+            Ending::NoCommon((none.what.to_owned(), none.theirs.clone()))
         }
-        proto::Error::NoCommon(none) => Ending::NoCommon((none.what.to_owned(), none.theirs.clone())),
         proto::Error::Fault(
             fault @ (PeerFault::BadIdent(_)
             | PeerFault::WrongVersion(_)

@@ -47,7 +47,9 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub fn start() -> u8 {
     log::start(Level::Info, Sink::Stderr);
     // The runtime makes its descriptors now: in the cell it no longer could.
-    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let built = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let outcome = built.and_then(|runtime| {
         let (monitor, setup, connection) = begin()?;
         let status = runtime.block_on(serve(monitor, setup, connection))?;
@@ -67,7 +69,9 @@ fn begin() -> io::Result<(Link, Setup, [OwnedFd; 2])> {
     let link = Link::inherited(stdin);
     let wrong = || io::Error::from(io::ErrorKind::InvalidData);
     let (answer, fds) = link.receive::<Answer>()?.ok_or_else(wrong)?;
-    let Answer::Setup(setup) = answer else { return Err(wrong()) };
+    let Answer::Setup(setup) = answer else {
+        return Err(wrong());
+    };
     let connection = <[OwnedFd; 2]>::try_from(fds).map_err(|_| wrong())?;
     mem::stay_small();
     cell::enter(setup.cell.as_ref())?;
@@ -80,7 +84,10 @@ async fn serve(link: Link, setup: Setup, [input, output]: [OwnedFd; 2]) -> io::R
     let carrier = Arc::clone(&monitor);
     let carry = move |level: Level, text: &str| {
         if let Ok(monitor) = carrier.try_lock() {
-            monitor.log(Line { level: level.number(), text: text.to_owned() });
+            monitor.log(Line {
+                level: level.number(),
+                text: text.to_owned(),
+            });
         }
     };
     log::start(level, Sink::Process(Box::new(carry)));
@@ -98,7 +105,10 @@ async fn serve(link: Link, setup: Setup, [input, output]: [OwnedFd; 2]) -> io::R
         Err(error) => (EXIT_FATAL, error),
         Ok(connection) => {
             let watch = desk::watch(&monitor)?;
-            let granted = monitor.lock().ok().and_then(|mut monitor| monitor.take_grant());
+            let granted = monitor
+                .lock()
+                .ok()
+                .and_then(|mut monitor| monitor.take_grant());
             let granted = granted.ok_or_else(|| io::Error::other("login without a session"))?;
             let error = tokio::select! {
                 error = session::serve(connection, granted) => error?,
@@ -123,7 +133,11 @@ fn server_config(setup: &Setup) -> ServerConfig {
     preferences.ciphers.clone_from(&setup.ciphers);
     preferences.macs.clone_from(&setup.macs);
     preferences.compression.clone_from(&setup.compression);
-    preferences.host_key = setup.host_keys.iter().map(|(name, _)| name.clone()).collect();
+    preferences.host_key = setup
+        .host_keys
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect();
     config.common = CommonConfig {
         comment: setup.version_addendum.clone(),
         preferences,
@@ -133,9 +147,14 @@ fn server_config(setup: &Setup) -> ServerConfig {
         },
         keep_alive: seconds(setup.alive_interval)
             .filter(|_| setup.alive_count > 0)
-            .map(|interval| KeepAlive { interval, count: setup.alive_count }),
+            .map(|interval| KeepAlive {
+                interval,
+                count: setup.alive_count,
+            }),
         ..config.common
     };
-    config.user_algorithms.clone_from(&setup.user_key_algorithms);
+    config
+        .user_algorithms
+        .clone_from(&setup.user_key_algorithms);
     config
 }

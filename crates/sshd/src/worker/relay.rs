@@ -48,8 +48,7 @@ pub async fn rest(fd: &AsyncFd<OwnedFd>, channel: &Channel<Server>) {
     let mut more = true;
     while more {
         let mut fill = |space: &mut [u8]| Ok(rustix::io::read(fd.get_ref(), space)?);
-        let outcome =
-            poll_fn(|cx| channel.poll_fill(cx, Stream::Data, READ, &mut fill)).await;
+        let outcome = poll_fn(|cx| channel.poll_fill(cx, Stream::Data, READ, &mut fill)).await;
         more = match outcome {
             Ok(len) => len > 0,
             Err(problem) => problem.kind() == io::ErrorKind::Interrupted,

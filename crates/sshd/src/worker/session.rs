@@ -85,7 +85,9 @@ pub async fn serve(connection: Connection<Server>, granted: Granted) -> io::Resu
 
 impl Broker {
     fn count(&self) -> usize {
-        self.waiting.lock().map_or(usize::MAX, |waiting| waiting.len())
+        self.waiting
+            .lock()
+            .map_or(usize::MAX, |waiting| waiting.len())
     }
 
     /// Takes what the broker says to whom it is for, until it is gone.
@@ -113,7 +115,9 @@ impl Broker {
             Answer::Terminal(id) | Answer::Running(id) | Answer::Refused(id) => *id,
             Answer::Exited((id, _)) => *id,
         };
-        let Ok(waiting) = self.waiting.lock() else { return };
+        let Ok(waiting) = self.waiting.lock() else {
+            return;
+        };
         if let Some(session) = waiting.get(&id) {
             // A session that has just ended does not care.
             let _ = session.send(news);
@@ -132,8 +136,14 @@ impl Broker {
         }
         let broker = Arc::clone(self);
         tokio::spawn(async move {
-            let mut session =
-                Session { id, channel, broker, news, env: Vec::new(), terminal: None };
+            let mut session = Session {
+                id,
+                channel,
+                broker,
+                news,
+                env: Vec::new(),
+                terminal: None,
+            };
             if let Some(pipes) = session.until_started().await {
                 session.run(pipes).await;
             }
@@ -144,7 +154,10 @@ impl Broker {
 
 fn is_readable(link: &Link) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     poll(&mut [PollFd::new(link, PollFlags::IN)], Some(&now)).is_ok_and(|fired| fired > 0)
 }
 
@@ -201,8 +214,16 @@ impl Session {
     }
 
     fn take_variable(&mut self, name: &str, value: &[u8]) -> bool {
-        let accepted = self.broker.accept_env.iter().any(|allowed| pattern(name, allowed));
-        let bytes: usize = self.env.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let accepted = self
+            .broker
+            .accept_env
+            .iter()
+            .any(|allowed| pattern(name, allowed));
+        let bytes: usize = self
+            .env
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
         let fits = self.env.len() < VARIABLES && bytes + name.len() + value.len() <= VARIABLE_BYTES;
         if accepted && fits {
             self.env.push((name.to_owned(), value.to_vec()));
@@ -226,16 +247,28 @@ impl Session {
         if self.broker.ask(&ask).is_err() {
             return false;
         }
-        let Some((Answer::Terminal(_), fds)) = self.news.recv().await else { return false };
-        let Ok([fd]) = <[OwnedFd; 1]>::try_from(fds) else { return false };
+        let Some((Answer::Terminal(_), fds)) = self.news.recv().await else {
+            return false;
+        };
+        let Ok([fd]) = <[OwnedFd; 1]>::try_from(fds) else {
+            return false;
+        };
         self.terminal = watched(fd, Interest::READABLE | Interest::WRITABLE).ok();
         self.terminal.is_some()
     }
 
     async fn start(&mut self, program: Program) -> Option<Pipes> {
         let env = std::mem::take(&mut self.env);
-        self.broker.ask(&Ask::Run(Run { session: self.id, env, program })).ok()?;
-        let (Answer::Running(_), fds) = self.news.recv().await? else { return None };
+        self.broker
+            .ask(&Ask::Run(Run {
+                session: self.id,
+                env,
+                program,
+            }))
+            .ok()?;
+        let (Answer::Running(_), fds) = self.news.recv().await? else {
+            return None;
+        };
         if let Some(terminal) = &self.terminal {
             return Some(Pipes {
                 stdin: Arc::clone(terminal),
@@ -304,12 +337,18 @@ impl Session {
     fn other(&self, incoming: IncomingRequest<Server>) {
         let ok = match &incoming.request {
             Request::WindowChange(size) => self.terminal.as_ref().is_some_and(|terminal| {
-                let PtySize { cols, rows, width_px, height_px } = *size;
+                let PtySize {
+                    cols,
+                    rows,
+                    width_px,
+                    height_px,
+                } = *size;
                 pty::set_size(terminal.get_ref(), cols, rows, width_px, height_px).is_ok()
             }),
-            Request::Signal { name } => {
-                self.broker.ask(&Ask::Signal((self.id, name.clone()))).is_ok()
-            }
+            Request::Signal { name } => self
+                .broker
+                .ask(&Ask::Signal((self.id, name.clone())))
+                .is_ok(),
             Request::Break { .. } => self
                 .terminal
                 .as_ref()

@@ -14,7 +14,10 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 
 /// Has the runtime watch `fd`.
-#[expect(deprecated, reason = "the owner of a descriptor closes it after the runtime let go of it")]
+#[expect(
+    deprecated,
+    reason = "the owner of a descriptor closes it after the runtime let go of it"
+)]
 pub fn watch<T: AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     AsyncFd::with_interest(fd, interest)
 }
@@ -28,7 +31,10 @@ pub struct Stream {
 enum Kind {
     Tcp(TcpStream),
     Unix(UnixStream),
-    Pipes { input: AsyncFd<OwnedFd>, output: Option<AsyncFd<OwnedFd>> },
+    Pipes {
+        input: AsyncFd<OwnedFd>,
+        output: Option<AsyncFd<OwnedFd>>,
+    },
 }
 
 impl Stream {
@@ -85,7 +91,10 @@ impl AsyncWrite for Stream {
             Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Kind::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Kind::Pipes { output: None, .. } => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            Kind::Pipes { output: Some(output), .. } => loop {
+            Kind::Pipes {
+                output: Some(output),
+                ..
+            } => loop {
                 let mut ready = ready!(output.poll_write_ready(cx))?;
                 let wrote = ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), bytes)?));
                 if let Ok(outcome) = wrote {
