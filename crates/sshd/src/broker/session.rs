@@ -76,22 +76,22 @@ impl Session {
         );
         self.subsystem = plan.subsystem;
         let (child, fds) = match self.slave.take() {
-            Some(slave) => (self.on_terminal(&plan, slave)?, Vec::new()),
+            Some(slave) => (on_terminal(&plan, slave)?, Vec::new()),
             None => on_pipes(&plan)?,
         };
         self.started = true;
         Ok((child, fds))
     }
+}
 
-    fn on_terminal(&mut self, plan: &Plan, slave: OwnedFd) -> io::Result<Pid> {
-        let mut command = plan.command();
-        command
-            .stdin(Stdio::from(slave.try_clone()?))
-            .stdout(Stdio::from(slave.try_clone()?))
-            .stderr(Stdio::from(slave.try_clone()?));
-        tell(&plan.complaint, slave);
-        launch::spawn(in_new_session(&mut command, true))
-    }
+fn on_terminal(plan: &Plan, slave: OwnedFd) -> io::Result<Pid> {
+    let mut command = plan.command();
+    command
+        .stdin(Stdio::from(slave.try_clone()?))
+        .stdout(Stdio::from(slave.try_clone()?))
+        .stderr(Stdio::from(slave.try_clone()?));
+    tell(&plan.complaint, slave);
+    launch::spawn(in_new_session(&mut command, true))
 }
 
 fn on_pipes(plan: &Plan) -> io::Result<(Pid, Vec<OwnedFd>)> {

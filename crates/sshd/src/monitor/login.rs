@@ -170,7 +170,7 @@ impl<S: System> Login<S> {
             .as_ref()
             .is_some_and(|who| who.ways.allows(&name));
         let outcome = if open && self.failures < self.options.max_auth_tries {
-            self.try_method(exchange, ask.method)?
+            self.try_method(exchange, ask.method)
         } else {
             Outcome::Bad
         };
@@ -258,11 +258,7 @@ impl<S: System> Login<S> {
             .filter(|text| !text.is_empty()))
     }
 
-    fn try_method(
-        &mut self,
-        exchange: &FirstExchange,
-        method: Method,
-    ) -> Result<Outcome, Violation> {
+    fn try_method(&mut self, exchange: &FirstExchange, method: Method) -> Outcome {
         let good = match method {
             Method::None => {
                 self.options.permit_empty_passwords
@@ -275,18 +271,18 @@ impl<S: System> Login<S> {
                 false
             }
             Method::Password((password, None)) => self.check_password(&password),
-            Method::PublicKey(claim) => return Ok(self.check_key(exchange, &claim)),
+            Method::PublicKey(claim) => return self.check_key(exchange, &claim),
             Method::KeyboardInteractive(_) => {
                 self.prompting = true;
-                return Ok(Outcome::Postponed(Verdict::Prompts(Prompts {
+                return Outcome::Postponed(Verdict::Prompts(Prompts {
                     name: String::new(),
                     instruction: String::new(),
                     prompts: vec![("Password: ".to_owned(), false)],
-                })));
+                }));
             }
             Method::Other(_) => false,
         };
-        Ok(if good { Outcome::Good } else { Outcome::Bad })
+        if good { Outcome::Good } else { Outcome::Bad }
     }
 
     /// Whether the password is the candidate's. Takes its time for a user

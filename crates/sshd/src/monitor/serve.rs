@@ -160,7 +160,7 @@ fn setup(options: &Options, handoff: &Handoff, peer: &Endpoint) -> Setup {
             let (_, blob) = key_types
                 .iter()
                 .find(|(kind, _)| *kind == algorithm.key_type)?;
-            Some((name.clone(), blob.to_vec()))
+            Some((name.clone(), (*blob).clone()))
         })
         .collect();
     let compression: &[&str] = match options.compression {

@@ -99,7 +99,7 @@ pub fn hash_number(hash: HashAlg) -> u8 {
         HashAlg::Sha384 => 3,
         HashAlg::Sha512 => 4,
         // No key exchange method uses another.
-        _ => 0,
+        HashAlg::Md5 => 0,
     }
 }
 
