@@ -71,13 +71,13 @@ pub(super) fn remove(args: &Args, host: &str) -> Outcome {
     let path = path(args);
     let text = read(&path)?;
     let edited = known_hosts::remove(&text, host);
+    for line in &edited.changed {
+        println!("# Host {host} found: line {line}");
+    }
     refuse_broken(&path, &edited)?;
     if edited.changed.is_empty() {
         eprint!("Host {host} not found in {}\r\n", path.display());
         return Ok(());
-    }
-    for line in &edited.changed {
-        println!("# Host {host} found: line {line}");
     }
     replace(&path, &text, &edited).map(drop)
 }

@@ -5,7 +5,8 @@ use carrick_crypto::rng::Rng;
 
 use super::line::{self, Line, Marker, hash_host};
 use crate::PublicKey;
-use crate::text::{chomp, numbered};
+use crate::public::is_key_type;
+use crate::text::{chomp, numbered, split_word};
 
 /// A file's new text and what happened to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,7 +84,7 @@ pub fn find<'a>(text: &'a [u8], name: &str) -> Vec<Found<'a>> {
 pub fn remove(text: &[u8], name: &str) -> Edited {
     let mut edited = Edited::default();
     for (number, raw) in numbered(text) {
-        match Line::parse(chomp(raw)) {
+        match parse(raw) {
             Line::Entry {
                 marker: Marker::None,
                 hosts,
@@ -108,7 +109,7 @@ pub fn remove(text: &[u8], name: &str) -> Edited {
 pub fn hash_names(text: &[u8], rng: &mut dyn Rng) -> Edited {
     let mut edited = Edited::default();
     for (number, raw) in numbered(text) {
-        let parsed = Line::parse(chomp(raw));
+        let parsed = parse(raw);
         if parsed == Line::Invalid {
             edited.invalid.push(number);
         }
@@ -124,6 +125,19 @@ pub fn hash_names(text: &[u8], rng: &mut dyn Rng) -> Edited {
         edited.text.extend_from_slice(raw);
     }
     edited
+}
+
+/// A line for editing: as OpenSSH, one whose key is of a type we do not know
+/// counts as broken, and so keeps the file from being replaced.
+fn parse(raw: &[u8]) -> Line<'_> {
+    match Line::parse(chomp(raw)) {
+        Line::Entry { key, .. }
+            if !core::str::from_utf8(split_word(key).0).is_ok_and(is_key_type) =>
+        {
+            Line::Invalid
+        }
+        line => line,
+    }
 }
 
 enum Hashing {
