@@ -111,6 +111,7 @@ fn serve(args: &Args, config: &Config, handoff: Handoff, restarted: bool) -> u8 
         }
     }
     let stay = args.debug > 0;
+    let began_in = std::env::current_dir().ok();
     if !stay && let Err(problem) = std::env::set_current_dir("/") {
         error!("chdir(\"/\"): {problem}");
     }
@@ -150,7 +151,7 @@ fn serve(args: &Args, config: &Config, handoff: Handoff, restarted: bool) -> u8 
         Ok(accept::Over::Restart) => {
             info!("Received SIGHUP; restarting.");
             remove(pid_file.as_deref());
-            restart()
+            restart(began_in.as_deref())
         }
         Err(problem) => {
             fatal!("{problem}");
@@ -172,8 +173,9 @@ fn remove(path: Option<&str>) {
 }
 
 /// Becomes a new listener of whatever version is installed now, with the
-/// same arguments. Returns only if that fails.
-fn restart() -> u8 {
+/// same arguments and in the same directory, as they may name files relative
+/// to it. Returns only if that fails.
+fn restart(directory: Option<&Path>) -> u8 {
     let program = std::env::current_exe().unwrap_or_else(|_| process::own_executable());
     // A replaced file shows as "... (deleted)": its successor has the name.
     let name = program
@@ -185,6 +187,9 @@ fn restart() -> u8 {
         .filter(|arg| arg.to_str() != Some(crate::RESTARTED))
         .collect();
     let mut command = Command::new(&name);
+    if let Some(directory) = directory {
+        command.current_dir(directory);
+    }
     let problem = command.arg(crate::RESTARTED).args(given).exec();
     fatal!("RESTART FAILED: {name} failed: {problem}");
     EXIT_FATAL
