@@ -88,10 +88,7 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
             let mut state = self.shared.lock();
             state.conn.handle_recv(buf, Instant::now());
             match outcome {
-                Poll::Pending => {
-                    state.conn.rest();
-                    break;
-                }
+                Poll::Pending => break,
                 Poll::Ready(Ok(0)) => {
                     self.read_eof = true;
                     state.conn.handle_eof(Instant::now());

@@ -87,7 +87,7 @@ pub const WINDOW_MOST: u32 = 64 * 1024 * 1024;
 pub const WINDOW_TOTAL: u64 = 256 * 1024 * 1024;
 
 /// Data in one packet, as we announce it: what every peer can send.
-pub const DATA_PACKET: u32 = 32 * 1024;
+pub const DATA_PACKET: u32 = 64 * 1024;
 
 /// Data in one packet that we send, whatever the peer would take.
 pub const DATA_PACKET_SENT: u32 = 64 * 1024;

@@ -115,7 +115,12 @@ pub struct Connection<S: Side> {
     dead: Option<Error>,
     rtt: Rtt,
     alive: Alive,
+    /// When to look whether the connection is busy no more.
+    calm_at: Option<Instant>,
 }
+
+/// After so long without a byte a connection is not busy.
+const CALM: Duration = Duration::from_secs(1);
 
 /// Between login and the end there are channels; before, there are none.
 enum Phase {
@@ -185,6 +190,7 @@ impl<S: Side> Connection<S> {
             questions: 0,
             dead: None,
             rtt: Rtt::default(),
+            calm_at: None,
             alive: Alive {
                 heard: now,
                 asked: 0,
@@ -262,6 +268,9 @@ impl<S: Side> Connection<S> {
         if self.opener.put_buf(buf) > 0 {
             self.alive.heard = now;
             self.alive.asked = 0;
+            if self.calm_at.is_none() && self.opener.is_bulky() {
+                self.calm_at = now.checked_add(CALM);
+            }
         }
         self.process();
     }
@@ -278,6 +287,7 @@ impl<S: Side> Connection<S> {
         self.now = now;
         self.maybe_rekey();
         self.keep_alive();
+        self.calm_down();
     }
 
     /// Ends the connection with a goodbye.
@@ -327,11 +337,6 @@ impl<S: Side> Connection<S> {
         self.process();
     }
 
-    /// Gives back memory that only a busy connection needs.
-    pub fn rest(&mut self) {
-        self.opener.release();
-    }
-
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.dead.is_some() || !self.is_open() {
@@ -344,7 +349,21 @@ impl<S: Side> Connection<S> {
                 .min(),
             _ => None,
         };
-        rekey.into_iter().chain(self.alive_deadline()).min()
+        let others = [self.alive_deadline(), self.calm_at];
+        rekey.into_iter().chain(others.into_iter().flatten()).min()
+    }
+
+    /// Gives back memory that only a busy connection needs, once it is not.
+    fn calm_down(&mut self) {
+        let Some(calm_at) = self.calm_at else { return };
+        if self.now < calm_at {
+            return;
+        }
+        let quiet = self.alive.heard.checked_add(CALM);
+        self.calm_at = quiet.filter(|at| *at > self.now);
+        if self.calm_at.is_none() {
+            self.opener.release();
+        }
     }
 
     fn alive_deadline(&self) -> Option<Instant> {

@@ -3,6 +3,7 @@
 //! A packet is opened inside the buffer that the socket was read into, and its
 //! payload leaves as a slice of it: channel data is never copied.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -14,9 +15,17 @@ use super::rekey::Usage;
 use crate::error::PeerFault;
 use crate::limits;
 
+/// The size of a buffer for bulk reads: a read, and the rest of a packet.
+const READ_BUFFER: usize = limits::READ_MAX + 16 * 1024;
+
+/// How many such buffers wait for their readers.
+const SPARES: usize = 4;
+
 /// The receiving direction of a connection.
 pub(crate) struct Opener {
     buf: BytesMut,
+    /// Buffers that readers may still hold slices of, to be used again.
+    spare: VecDeque<BytesMut>,
     /// The buffer's length when it was handed out.
     taken: usize,
     /// The size of the next read.
@@ -45,6 +54,7 @@ impl Opener {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             buf: BytesMut::new(),
+            spare: VecDeque::new(),
             taken: 0,
             read: limits::READ_MIN,
             key: None,
@@ -69,10 +79,37 @@ impl Opener {
         };
         let want = self.read.max(missing);
         if self.buf.capacity() - self.buf.len() < want / 2 {
-            self.buf.reserve(want);
+            self.renew(want);
         }
         self.taken = self.buf.len();
         core::mem::take(&mut self.buf)
+    }
+
+    /// Makes room for `want` more bytes: in memory that readers have given
+    /// back if there is some, since fresh memory costs a page fault for every
+    /// 4 KiB.
+    fn renew(&mut self, want: usize) {
+        if want < limits::READ_MAX / 2 {
+            self.buf.reserve(want);
+            return;
+        }
+        let free = self
+            .spare
+            .iter_mut()
+            .position(|old| old.try_reclaim(READ_BUFFER));
+        let free = free.and_then(|at| self.spare.swap_remove_back(at));
+        let mut fresh = free.unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER));
+        fresh.extend_from_slice(&self.buf);
+        let mut old = core::mem::replace(&mut self.buf, fresh);
+        old.clear();
+        if self.spare.len() < SPARES {
+            self.spare.push_back(old);
+        }
+    }
+
+    /// Whether there is memory that only bulk reads need.
+    pub(crate) fn is_bulky(&self) -> bool {
+        !self.spare.is_empty() || self.buf.capacity() > limits::READ_MAX / 2
     }
 
     /// The buffer is back: how much was appended.
@@ -92,8 +129,10 @@ impl Opener {
         &mut self.buf
     }
 
-    /// Gives the buffer's memory back while nothing is in it.
+    /// Gives back the memory that only bulk reads need.
     pub(crate) fn release(&mut self) {
+        self.spare.clear();
+        self.read = limits::READ_MIN;
         if self.buf.is_empty() {
             self.buf = BytesMut::new();
         }

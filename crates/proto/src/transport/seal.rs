@@ -78,6 +78,10 @@ impl SealedBatch {
     }
 }
 
+/// The least and the most space that is offered for data at once.
+const STRIDE_MIN: usize = 4 * 1024;
+const STRIDE_MAX: usize = 64 * 1024;
+
 /// Which buffer a batch is built in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Size {
@@ -90,7 +94,7 @@ enum Size {
 impl Size {
     fn bytes(self) -> usize {
         match self {
-            Self::Small => 4 * 1024,
+            Self::Small => 8 * 1024,
             Self::Bulk => 264 * 1024,
         }
     }
@@ -114,6 +118,9 @@ pub(crate) struct Sealer {
     deflate: Option<Deflate>,
     current: Option<(Size, SealBatch)>,
     open: Option<OpenSlot>,
+    /// How much space is offered for data: a keystroke must not cost a bulk
+    /// buffer, so it follows what the last writes filled.
+    stride: usize,
     ready: VecDeque<SealBatch>,
     pending: usize,
     scratch: Vec<u8>,
@@ -134,6 +141,7 @@ impl Sealer {
             deflate: None,
             current: None,
             open: None,
+            stride: STRIDE_MIN,
             ready: VecDeque::new(),
             pending: 0,
             scratch: Vec::new(),
@@ -211,7 +219,7 @@ impl Sealer {
     /// A stretch of at least one and at most `max` bytes inside the payload of
     /// a packet to be, behind `header` bytes that [`Self::commit`] fills in.
     pub(crate) fn space(&mut self, header: usize, max: usize) -> &mut [u8] {
-        let max = max.max(1);
+        let max = max.clamp(1, self.stride);
         if self.deflate.is_some() {
             self.scratch.resize(header + max, 0);
             self.open = Some(OpenSlot {
@@ -222,7 +230,11 @@ impl Sealer {
             return self.scratch.get_mut(header..).unwrap_or_default();
         }
         let room = frame::ceiling(&self.framing, header + max);
-        let size = if max > 2048 { Size::Bulk } else { Size::Small };
+        let size = if max > STRIDE_MIN {
+            Size::Bulk
+        } else {
+            Size::Small
+        };
         let batch = self.batch(size, room);
         let start = batch.1.used;
         self.open = Some(OpenSlot { start, header, max });
@@ -239,6 +251,11 @@ impl Sealer {
         };
         if len == 0 || len > open.max || header.len() != open.header {
             return false;
+        }
+        if len == self.stride {
+            self.stride = (self.stride * 4).min(STRIDE_MAX);
+        } else if len < self.stride / 8 {
+            self.stride = (self.stride / 4).max(STRIDE_MIN);
         }
         if self.deflate.is_some() {
             let mut payload = core::mem::take(&mut self.scratch);

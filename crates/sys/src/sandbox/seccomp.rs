@@ -32,6 +32,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_epoll_pwait,
     libc::SYS_eventfd2,
     libc::SYS_getsockopt,
+    libc::SYS_getsockname,
     libc::SYS_brk,
     libc::SYS_munmap,
     libc::SYS_mremap,
@@ -80,7 +81,6 @@ const REFUSED: &[i64] = &[
     libc::SYS_sysinfo,
     libc::SYS_uname,
     libc::SYS_setsockopt,
-    libc::SYS_getsockname,
     libc::SYS_getpeername,
 ];
 
