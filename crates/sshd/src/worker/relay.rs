@@ -7,8 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use carrick::{Channel, Request, Server, Stream};
+use carrick::{Channel, Pieces, Request, Server, Stream};
 use tokio::io::unix::AsyncFd;
 
 /// A descriptor of a session. A terminal's is used in both directions.
@@ -60,31 +59,37 @@ pub async fn rest(fd: &AsyncFd<OwnedFd>, channel: &Channel<Server>) {
 /// not read is no reason to stop: what comes is thrown away then, so that the
 /// channel goes on.
 pub async fn inward(fd: Fd, channel: Channel<Server>) {
+    let mut pieces = Pieces::default();
     let mut open = true;
-    while let Some(mut data) = poll_fn(|cx| channel.poll_take(cx, Stream::Data)).await {
-        while open && !data.is_empty() {
-            if poll_fn(|cx| poll_write(cx, &fd, &mut data)).await.is_err() {
-                open = false;
-                // The peer may like to know; nothing depends on it.
-                let _ = channel.notify(Request::EndOfWrite);
-            }
+    while poll_fn(|cx| pieces.poll_gather(cx, &channel, Stream::Data)).await {
+        if open
+            && poll_fn(|cx| poll_write(cx, &fd, &mut pieces))
+                .await
+                .is_err()
+        {
+            open = false;
+            // The peer may like to know; nothing depends on it.
+            let _ = channel.notify(Request::EndOfWrite);
+        }
+        if !open {
+            pieces.clear();
         }
     }
 }
 
+/// Writes some of `pieces`. The descriptor is tried first and waited for only
+/// when it is full: a terminal that is read at once is written at once.
 fn poll_write(
     cx: &mut Context<'_>,
     fd: &AsyncFd<OwnedFd>,
-    data: &mut Bytes,
+    pieces: &mut Pieces,
 ) -> Poll<io::Result<()>> {
-    while !data.is_empty() {
-        let mut ready = ready!(fd.poll_write_ready(cx))?;
-        match rustix::io::write(fd.get_ref(), data) {
-            Ok(len) => data.advance(len),
-            Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
+    loop {
+        match pieces.write(|slices| rustix::io::writev(fd.get_ref(), slices)) {
+            Ok(_) => return Poll::Ready(Ok(())),
+            Err(rustix::io::Errno::AGAIN) => ready!(fd.poll_write_ready(cx))?.clear_ready(),
             Err(rustix::io::Errno::INTR) => {}
             Err(problem) => return Poll::Ready(Err(problem.into())),
         }
     }
-    Poll::Ready(Ok(()))
 }
