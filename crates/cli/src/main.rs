@@ -14,6 +14,7 @@ mod prompt;
 mod ssh;
 mod text;
 
+use crate::text::err;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
@@ -44,11 +45,11 @@ fn main() -> ExitCode {
         }
         first => {
             if let Some(first) = first {
-                eprintln!("carrick: no program called {}", first.display());
+                err!("carrick: no program called {}\n", first.display());
             }
-            eprintln!("usage: carrick program [argument ...]\nprograms:");
+            err!("usage: carrick program [argument ...]\nprograms:\n");
             for (name, _) in PROGRAMS {
-                eprintln!("    {name}");
+                err!("    {name}\n");
             }
             ExitCode::from(255)
         }

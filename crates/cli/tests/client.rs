@@ -84,8 +84,8 @@ fn refusals_end_with_255() {
             "You must specify a subsystem to invoke.",
         ),
         (
-            &["-F", "none", "no-such-host.invalid"],
-            "Could not resolve hostname no-such-host.invalid",
+            &["-F", "none", "-4", "::1"],
+            "Could not resolve hostname ::1: Address family for hostname not supported",
         ),
         (
             &["-F", "none", "-o", "ProxyCommand=false", "h"],

@@ -311,3 +311,30 @@ fn known_hosts_are_found_hashed_and_removed() {
     let missing = ours(d, &["-R", "x", "-f", "none"], "");
     assert_eq!(missing.status.code(), Some(255));
 }
+
+#[test]
+fn askpass_is_asked() {
+    let dir = TempDir::new().unwrap();
+    let d = dir.path();
+    generate(d, "k", &[]);
+    good(&ours(
+        d,
+        &["-p", "-N", "the words", "-a", "1", "-f", "k"],
+        "",
+    ));
+    let script = d.join("ask");
+    fs::write(&script, "#!/bin/sh\necho \"$1\" >> asked\necho the words\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_carrick"))
+        .args(["ssh-keygen", "-y", "-f", "k"])
+        .current_dir(d)
+        .env("SSH_ASKPASS", &script)
+        .env("SSH_ASKPASS_REQUIRE", "force")
+        .output()
+        .unwrap();
+    assert_eq!(good(&output), fs::read_to_string(d.join("k.pub")).unwrap());
+    assert_eq!(
+        fs::read_to_string(d.join("asked")).unwrap(),
+        "Enter passphrase for \"k\": \n"
+    );
+}

@@ -215,7 +215,7 @@ impl<'a> HostCheck<'a> {
         }
         match self.record(key, &self.name, self.checked_address()) {
             Ok(names) => {
-                info!("Warning: Permanently added '{names}' ({kind}) to the list of known hosts.")
+                info!("Warning: Permanently added '{names}' ({kind}) to the list of known hosts.");
             }
             Err(why) => info!("Failed to add the host to the list of known hosts ({why})."),
         }

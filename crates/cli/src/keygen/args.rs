@@ -151,12 +151,12 @@ fn take(flag: char, value: OsString, out: &mut Args, modes: &mut Modes) -> Resul
         'b' => {
             out.bits = Some(number(&words, 1, |why| {
                 format!("Bits has bad value {words} ({why})")
-            })?)
+            })?);
         }
         'a' => {
             out.rounds = Some(number(&words, 1, |why| {
                 format!("Invalid number: {words} ({why})")
-            })?)
+            })?);
         }
         'C' => out.comment = Some(words),
         'N' => out.new_passphrase = Some(Secret::from(words.as_str())),

@@ -1,11 +1,10 @@
 //! `-p` and `-c`: another passphrase or comment for a key.
 
-use std::io::Write as _;
-
 use carrick_wire::Secret;
 
 use super::args::Args;
 use super::{Outcome, files, generate};
+use crate::text::{out, outln};
 
 /// `-p`: the same key under another passphrase.
 pub(super) fn passphrase(args: &Args) -> Outcome {
@@ -15,12 +14,12 @@ pub(super) fn passphrase(args: &Args) -> Outcome {
     let loaded = files::load(args, &path, &what, "Enter old passphrase: ")?;
     let comment = loaded.key.comment();
     if !comment.is_empty() {
-        println!("Key has comment '{comment}'");
+        outln!("Key has comment '{comment}'");
     }
     let question = "Enter new passphrase (empty for no passphrase): ";
     let passphrase = generate::new_passphrase(args, question)?;
     generate::save_private(args, &loaded.key, &path, &passphrase)?;
-    println!("Your identification has been saved with the new passphrase.");
+    outln!("Your identification has been saved with the new passphrase.");
     Ok(())
 }
 
@@ -35,21 +34,19 @@ pub(super) fn comment(args: &Args) -> Outcome {
     } = files::load(args, &path, &what, "Enter passphrase: ")?;
     let old = key.comment().into_owned();
     if old.is_empty() {
-        println!("No existing comment");
+        outln!("No existing comment");
     } else {
-        println!("Old comment: {old}");
+        outln!("Old comment: {old}");
     }
     let new = match &args.comment {
         Some(comment) => comment.clone(),
         None => {
-            print!("New comment: ");
-            // What cannot be flushed cannot be answered either.
-            let _ = std::io::stdout().flush();
+            out!("New comment: ");
             files::read_line()?
         }
     };
     if new == old {
-        println!("No change to comment");
+        outln!("No change to comment");
         return Ok(());
     }
     key.set_comment(new.as_str());
@@ -61,9 +58,9 @@ pub(super) fn comment(args: &Args) -> Outcome {
     )?;
     generate::save_public(&key, &path)?;
     if new.is_empty() {
-        println!("Comment removed");
+        outln!("Comment removed");
     } else {
-        println!("Comment '{new}' applied");
+        outln!("Comment '{new}' applied");
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::home;
 use crate::keyfile;
 use crate::prompt::{Ask, ask_or_empty};
 use crate::text::os_error;
+use crate::text::out;
 
 /// Writes `path` with mode 0600, whole or not at all.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -75,8 +76,7 @@ pub(super) fn name(args: &Args, question: &str, kind: Option<&str>) -> Outcome<P
         return Ok(file.clone());
     }
     let default = home::ssh_file(&format!("id_{}", kind.unwrap_or("ed25519")));
-    print!("{question} ({}): ", default.display());
-    let _ = io::stdout().flush();
+    out!("{question} ({}): ", default.display());
     let answer = read_line()?;
     Ok(if answer.is_empty() {
         default

@@ -1,6 +1,5 @@
 //! Making a key pair.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use carrick_crypto::rng::SystemRng;
@@ -11,6 +10,7 @@ use super::args::Args;
 use super::{Outcome, Stop, files};
 use crate::prompt::{Answer, Ask, ask_or_empty};
 use crate::text::os_error;
+use crate::text::{out, outln};
 use crate::{account, home};
 
 /// Shortest passphrase that is accepted, as in OpenSSH.
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     };
     let kind = sized(kind, name, args.bits)?;
     if !args.quiet {
-        println!("Generating public/private {name} key pair.");
+        outln!("Generating public/private {name} key pair.");
     }
     let bits = if kind == KeyType::Rsa {
         args.bits.unwrap_or(0)
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let path = files::name(args, "Enter file in which to save the key", Some(short))?;
     match home::ensure_ssh_directory(&path) {
         Ok(true) if !args.quiet => {
-            println!(
+            outln!(
                 "Created directory '{}'.",
                 home::directory().join(".ssh").display()
             );
@@ -61,20 +61,20 @@ pub(super) fn run(args: &Args) -> Outcome {
     key.set_comment(comment.as_str());
     save_private(args, &key, &path, &passphrase)?;
     if !args.quiet {
-        println!("Your identification has been saved in {}", path.display());
+        outln!("Your identification has been saved in {}", path.display());
     }
     save_public(&key, &path)?;
     if !args.quiet {
         let public = key.public();
-        println!(
+        outln!(
             "Your public key has been saved in {}",
             files::public_path(&path).display()
         );
-        println!(
+        outln!(
             "The key fingerprint is:\n{} {comment}",
             public.fingerprint(args.hash)
         );
-        println!(
+        outln!(
             "The key's randomart image is:\n{}",
             randomart(public, args.hash)
         );
@@ -115,10 +115,8 @@ fn confirm_overwrite(path: &Path) -> Outcome {
     if std::fs::metadata(path).is_err() {
         return Ok(());
     }
-    println!("{} already exists.", path.display());
-    print!("Overwrite (y/n)? ");
-    // Without a terminal to flush to, the answer will be "no" as well.
-    let _ = std::io::stdout().flush();
+    outln!("{} already exists.", path.display());
+    out!("Overwrite (y/n)? ");
     if files::read_line()?.starts_with(['y', 'Y']) {
         Ok(())
     } else {
@@ -141,7 +139,7 @@ pub(super) fn new_passphrase(args: &Args, question: &str) -> Outcome<Secret> {
         if *first == *second {
             return Ok(Secret::from(first.as_slice()));
         }
-        println!("Passphrases do not match.  Try again.");
+        outln!("Passphrases do not match.  Try again.");
     }
 }
 

@@ -11,6 +11,7 @@ use super::args::Args;
 use super::{Outcome, Stop, files};
 use crate::home;
 use crate::text::os_error;
+use crate::text::{err, outln};
 
 fn path(args: &Args) -> PathBuf {
     args.file
@@ -72,11 +73,11 @@ pub(super) fn remove(args: &Args, host: &str) -> Outcome {
     let text = read(&path)?;
     let edited = known_hosts::remove(&text, host);
     for line in &edited.changed {
-        println!("# Host {host} found: line {line}");
+        outln!("# Host {host} found: line {line}");
     }
     refuse_broken(&path, &edited)?;
     if edited.changed.is_empty() {
-        eprint!("Host {host} not found in {}\r\n", path.display());
+        err!("Host {host} not found in {}\r\n", path.display());
         return Ok(());
     }
     replace(&path, &text, &edited).map(drop)
@@ -88,7 +89,7 @@ pub(super) fn hash(args: &Args) -> Outcome {
     let text = read(&path)?;
     let edited = known_hosts::hash_names(&text, &mut SystemRng);
     for line in &edited.patterns {
-        eprint!(
+        err!(
             "{}:{line}: ignoring host name with wildcard\r\n",
             path.display()
         );
@@ -96,8 +97,8 @@ pub(super) fn hash(args: &Args) -> Outcome {
     refuse_broken(&path, &edited)?;
     let old = replace(&path, &text, &edited)?;
     if !edited.changed.is_empty() {
-        eprint!("WARNING: {} contains unhashed entries\r\n", old.display());
-        eprint!("Delete this file to ensure privacy of hostnames\r\n");
+        err!("WARNING: {} contains unhashed entries\r\n", old.display());
+        err!("Delete this file to ensure privacy of hostnames\r\n");
     }
     Ok(())
 }
@@ -107,10 +108,10 @@ fn refuse_broken(path: &std::path::Path, edited: &Edited) -> Outcome {
         return Ok(());
     }
     for line in &edited.invalid {
-        eprint!("{}:{line}: invalid line\r\n", path.display());
+        err!("{}:{line}: invalid line\r\n", path.display());
     }
-    eprint!("{} is not a valid known_hosts file.\r\n", path.display());
-    eprint!("Not replacing existing known_hosts file because of errors\r\n");
+    err!("{} is not a valid known_hosts file.\r\n", path.display());
+    err!("Not replacing existing known_hosts file because of errors\r\n");
     Err(Stop::Status(1))
 }
 
@@ -122,7 +123,7 @@ fn replace(path: &std::path::Path, before: &[u8], edited: &Edited) -> Outcome<Pa
     files::write_private(&old, before)
         .and_then(|()| files::write_private(path, &edited.text))
         .map_err(|e| Stop::fatal(format!("{}: {}", path.display(), os_error(&e))))?;
-    println!("{} updated.", path.display());
-    println!("Original contents retained as {}", old.display());
+    outln!("{} updated.", path.display());
+    outln!("Original contents retained as {}", old.display());
     Ok(old)
 }

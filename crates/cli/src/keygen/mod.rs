@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::text::err;
 use args::{BadArgs, Mode};
 
 /// Why a run ends early.
@@ -38,13 +39,13 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
         Ok(args) => args,
         Err(BadArgs::Usage(reason)) => {
             if let Some(reason) = reason {
-                eprintln!("{reason}");
+                err!("{reason}\n");
             }
-            eprint!("{}", usage::USAGE);
+            err!("{}", usage::USAGE);
             return ExitCode::from(1);
         }
         Err(BadArgs::Message(text)) => {
-            eprint!("{text}\r\n");
+            err!("{text}\r\n");
             return ExitCode::from(255);
         }
     };
@@ -64,7 +65,7 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
         Ok(()) => ExitCode::from(255),
         Err(Stop::Status(status)) => ExitCode::from(status),
         Err(Stop::Fatal(text)) => {
-            eprint!("{text}\r\n");
+            err!("{text}\r\n");
             ExitCode::from(255)
         }
     }

@@ -8,6 +8,7 @@ use super::args::Args;
 use super::{Outcome, Stop, files};
 use crate::keyfile;
 use crate::text::os_error;
+use crate::text::outln;
 
 /// `-y`: the public half of a private key.
 pub(super) fn print_public(args: &Args) -> Outcome {
@@ -16,7 +17,7 @@ pub(super) fn print_public(args: &Args) -> Outcome {
     let what = format!("Load key \"{}\"", path.display());
     let prompt = format!("Enter passphrase for \"{}\": ", path.display());
     let loaded = files::load(args, &path, &what, &prompt)?;
-    println!("{}", loaded.key.public().to_line(&loaded.key.comment()));
+    outln!("{}", loaded.key.public().to_line(&loaded.key.comment()));
     Ok(())
 }
 
@@ -113,14 +114,14 @@ fn one(args: &Args, key: &PublicKey, comment: &str) {
     } else {
         comment
     };
-    println!(
+    outln!(
         "{} {} {comment} ({})",
         key.bits(),
         key.fingerprint(args.hash),
         key.short_name()
     );
     if args.verbose {
-        println!("{}", randomart(key, args.hash));
+        outln!("{}", randomart(key, args.hash));
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use super::uri::{self, Destination};
 use crate::getopt::{Getopt, text};
 use crate::log::Level;
+use crate::text::err;
 
 const SPEC: &str = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYyZ";
 
@@ -216,7 +217,7 @@ impl Parser {
         };
         match std::fs::metadata(real) {
             Ok(_) => self.out.settings.push(Setting::Identity(path.to_owned())),
-            Err(e) => eprint!(
+            Err(e) => err!(
                 "Warning: Identity file {path} not accessible: {}.\r\n",
                 crate::text::os_error(&e)
             ),

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use args::{BadArgs, Wanted};
 
 use crate::log;
+use crate::text::err;
 
 /// What the identification says.
 pub(crate) const SOFTWARE: &str = concat!(
@@ -39,7 +40,7 @@ const FAILED: u8 = 255;
 pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
     match args::parse(args) {
         Ok(Wanted::Version) => {
-            eprintln!("{SOFTWARE}, AWS-LC");
+            err!("{SOFTWARE}, AWS-LC\n");
             ExitCode::SUCCESS
         }
         Ok(Wanted::Query(what)) => match query::answer(&what) {
@@ -57,13 +58,13 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
         Ok(Wanted::Connect(args)) => ExitCode::from(run::run(&args)),
         Err(BadArgs::Usage(reason)) => {
             if let Some(reason) = reason {
-                eprintln!("{reason}");
+                err!("{reason}\n");
             }
-            eprint!("{}", args::USAGE);
+            err!("{}", args::USAGE);
             ExitCode::from(FAILED)
         }
         Err(BadArgs::Message(text)) => {
-            eprint!("{text}\r\n");
+            err!("{text}\r\n");
             ExitCode::from(FAILED)
         }
     }

@@ -203,21 +203,17 @@ where
         "Authenticating to {}:{} as '{}'",
         options.hostname, options.port, options.user
     );
-    let exchange = exchange_keys(options, stream, &way);
-    let limit = options
-        .connect_timeout
-        .map(|t| t.saturating_sub(way.started.elapsed()));
-    let (mut login, trusted) = match within(limit, exchange).await {
-        Some(Ok(Some(login))) => login,
-        Some(Ok(None)) => {
+    let (mut login, trusted) = match exchange_keys(options, stream, &way).await {
+        Ok(login) => login,
+        Err(Stop::Refused) => {
             log!(Fatal, "Host key verification failed.");
             return FAILED;
         }
-        Some(Err((why, phase))) => {
+        Err(Stop::Failed(why, phase)) => {
             fault::tell(&why, &way.remote, host, phase);
             return FAILED;
         }
-        None => {
+        Err(Stop::TimedOut) => {
             log!(Fatal, "Connection timed out during banner exchange");
             info!("Connection to {} timed out", way.remote.0);
             return FAILED;
@@ -275,36 +271,36 @@ async fn within<T>(limit: Option<Duration>, what: impl Future<Output = T>) -> Op
     }
 }
 
+/// Why there is no login.
+enum Stop {
+    /// The host key was refused; why was told.
+    Refused,
+    /// ConnectTimeout has passed.
+    TimedOut,
+    /// The connection failed.
+    Failed(carrick::Error, Phase),
+}
+
 /// The key exchange and the decision about the host key: the login, and
-/// whether the host may be trusted with a password. `None`: the key was
-/// refused, and why was told.
+/// whether the host may be trusted with a password.
 async fn exchange_keys<T>(
     options: &Options,
     stream: T,
     way: &Way<'_>,
-) -> Result<Option<(Login, bool)>, (carrick::Error, Phase)>
+) -> Result<(Login, bool), Stop>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let config = config(options, &way.check);
-    let host = Unverified::connect(stream, config).await.map_err(|why| {
-        use carrick::proto::{Error, PeerFault};
-        let early = matches!(
-            why,
-            carrick::Error::Io(_)
-                | carrick::Error::Protocol(
-                    Error::Closed
-                        | Error::Fault(PeerFault::BadIdent(_) | PeerFault::TooMuchPreamble)
-                )
-        );
-        (
-            why,
-            if early {
-                Phase::Identification
-            } else {
-                Phase::Login
-            },
-        )
+    let connecting = Unverified::connect(stream, config(options, &way.check));
+    // The user may take their time with the question about the key: only the
+    // server's part is limited.
+    let limit = options
+        .connect_timeout
+        .map(|t| t.saturating_sub(way.started.elapsed()));
+    let host = within(limit, connecting).await.ok_or(Stop::TimedOut)?;
+    let host = host.map_err(|why| {
+        let phase = phase_of(&why);
+        Stop::Failed(why, phase)
     })?;
     for line in host.preamble() {
         debug!("kex_exchange_identification: banner line: {line}");
@@ -313,10 +309,25 @@ where
         host.reject();
         // The refusal is written before we go.
         tokio::task::yield_now().await;
-        return Ok(None);
+        return Err(Stop::Refused);
     };
-    let login = host.accept().await.map_err(|why| (why, Phase::Login))?;
-    Ok(Some((login, accepted == Accepted::Trusted)))
+    let login = host
+        .accept()
+        .await
+        .map_err(|why| Stop::Failed(why, Phase::Login))?;
+    Ok((login, accepted == Accepted::Trusted))
+}
+
+/// How far a connection came that failed before its host key was there.
+fn phase_of(why: &carrick::Error) -> Phase {
+    use carrick::proto::{Error, PeerFault};
+    match why {
+        carrick::Error::Io(_)
+        | carrick::Error::Protocol(
+            Error::Closed | Error::Fault(PeerFault::BadIdent(_) | PeerFault::TooMuchPreamble),
+        ) => Phase::Identification,
+        _ => Phase::Login,
+    }
 }
 
 fn config(options: &Options, check: &HostCheck<'_>) -> ClientConfig {
