@@ -17,8 +17,8 @@ use super::system::System;
 use crate::log::error;
 use crate::settings::{self, Config};
 
-/// A longer banner is cut; OpenSSH's bound.
-const LONGEST_BANNER: u64 = 1 << 20;
+/// A longer banner is cut: it goes to the worker in one message.
+const LONGEST_BANNER: u64 = 128 * 1024;
 
 /// This machine.
 pub struct Machine {

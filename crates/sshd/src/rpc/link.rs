@@ -8,9 +8,10 @@ use zeroize::Zeroize;
 
 use super::field::{Field, from_bytes, to_bytes};
 
-/// The longest message. The largest honest one is a key exchange transcript:
-/// two KEXINITs of at most a packet each, a host key, and public values.
-const MAX_MESSAGE: usize = 128 * 1024;
+/// The longest message: what a socket's buffer holds by default, with some to
+/// spare. The largest honest ones are a key exchange transcript (two KEXINITs,
+/// a host key, public values) and a command with its variables.
+pub const MAX_MESSAGE: usize = 192 * 1024;
 
 /// One end of a line.
 #[derive(Debug)]

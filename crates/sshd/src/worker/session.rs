@@ -23,9 +23,11 @@ use crate::log::debug;
 use crate::rpc::Link;
 use crate::rpc::broker::{Answer, Ask, Exit, Program, Run, Terminal};
 
+/// The longest command: the system starts none that is longer.
+const COMMAND: usize = 128 * 1024;
 /// The most variables of one session, and their bytes.
 const VARIABLES: usize = 128;
-const VARIABLE_BYTES: usize = 64 * 1024;
+const VARIABLE_BYTES: usize = 32 * 1024;
 
 /// What the broker says on one session. It answers questions, of which each
 /// session puts two at most, and reports one end: so the queue is bounded.
@@ -187,7 +189,9 @@ impl Session {
         while let Some(incoming) = self.channel.next_request().await {
             let program = match &incoming.request {
                 Request::Shell => Program::Shell,
-                Request::Exec { command } => Program::Exec(command.clone()),
+                Request::Exec { command } if command.len() < COMMAND => {
+                    Program::Exec(command.clone())
+                }
                 Request::Subsystem { name } => Program::Subsystem(name.clone()),
                 Request::Pty { term, size, modes } => {
                     let ok = self.make_terminal(term.clone(), *size, modes.clone()).await;
