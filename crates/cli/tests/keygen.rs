@@ -84,7 +84,15 @@ fn each_kind_is_read_by_both() {
         assert_eq!(good(&ours(dir.path(), &["-y", "-f", name], "")), public);
         let shown = good(&ours(dir.path(), &["-lv", "-f", name], ""));
         assert!(shown.starts_with(bits), "{shown}");
+        let exported = good(&ours(dir.path(), &["-e", "-f", name], ""));
+        fs::write(dir.path().join("exported"), &exported).unwrap();
+        let imported = good(&ours(dir.path(), &["-i", "-f", "exported"], ""));
+        assert!(public.starts_with(imported.trim_end()));
         if let Some(output) = theirs(dir.path(), &["-y", "-f", name]) {
+            assert_eq!(
+                good(&theirs(dir.path(), &["-e", "-f", name]).unwrap()),
+                exported
+            );
             assert_eq!(good(&output), public, "{name}");
             assert_eq!(
                 good(&theirs(dir.path(), &["-lv", "-f", name]).unwrap()),

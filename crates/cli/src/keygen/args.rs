@@ -19,6 +19,10 @@ pub(super) enum Mode {
     PrintPublic,
     /// `-l`
     Fingerprint,
+    /// `-e`
+    Export,
+    /// `-i`
+    Import,
     /// `-p`
     ChangePassphrase,
     /// `-c`
@@ -98,6 +102,8 @@ struct Modes {
     print_public: bool,
     passphrase: bool,
     comment: bool,
+    export: bool,
+    import: bool,
     hash: bool,
     find: Option<String>,
     remove: Option<String>,
@@ -125,6 +131,8 @@ impl Modes {
             _ if out.fingerprint => Mode::Fingerprint,
             _ if self.passphrase => Mode::ChangePassphrase,
             _ if self.comment => Mode::ChangeComment,
+            _ if self.export => Mode::Export,
+            _ if self.import => Mode::Import,
             _ if self.print_public => Mode::PrintPublic,
             _ => Mode::Generate,
         };
@@ -140,6 +148,8 @@ fn take(flag: char, value: OsString, out: &mut Args, modes: &mut Modes) -> Resul
         'l' => out.fingerprint = true,
         'p' => modes.passphrase = true,
         'c' => modes.comment = true,
+        'e' => modes.export = true,
+        'i' | 'X' => modes.import = true,
         'H' => modes.hash = true,
         'F' => modes.find = Some(words),
         'R' => modes.remove = Some(words),
@@ -235,6 +245,8 @@ mod tests {
             (&["-t", "rsa", "-b", "2048"], Mode::Generate),
             (&["-y", "-f", "k"], Mode::PrintPublic),
             (&["-lf", "k"], Mode::Fingerprint),
+            (&["-e", "-f", "k"], Mode::Export),
+            (&["-i", "-f", "k"], Mode::Import),
             (&["-p"], Mode::ChangePassphrase),
             (&["-c", "-C", "new"], Mode::ChangeComment),
             (&["-F", "h", "-l"], Mode::FindHost("h".into())),

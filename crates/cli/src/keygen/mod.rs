@@ -2,6 +2,7 @@
 
 mod args;
 mod change;
+mod convert;
 mod files;
 mod generate;
 mod hosts;
@@ -53,6 +54,8 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
         Mode::Generate => generate::run(&args),
         Mode::PrintPublic => show::print_public(&args),
         Mode::Fingerprint => show::fingerprints(&args),
+        Mode::Export => convert::export(&args),
+        Mode::Import => convert::import(&args),
         Mode::ChangePassphrase => change::passphrase(&args),
         Mode::ChangeComment => change::comment(&args),
         Mode::FindHost(host) => hosts::find(&args, host),
