@@ -12,8 +12,10 @@ fuzz_target!(|text: &[u8]| {
         let none = entry.parse_options(&[]);
         // An option that is not enforced is an error, never dropped.
         assert!(none.is_err() || full.is_ok());
-        assert!(authorized_keys::entries_for(text, entry.key.plain()).count() > 0
-            || entry.key.is_certificate());
+        assert!(
+            authorized_keys::entries_for(text, entry.key.plain()).count() > 0
+                || entry.key.is_certificate()
+        );
     }
     // The options' own syntax, without a key behind it.
     let _ = Options::parse(text, &ALL_OPTIONS);

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use carrick_fuzz::{Counter, feed};
-use carrick_proto::{Connection, ClientConfig};
+use carrick_proto::{ClientConfig, Connection};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -13,7 +13,8 @@ fuzz_target!(|bytes: &[u8]| {
     let now = Instant::now();
     let run = |piece| {
         let rng = Box::new(Counter::default());
-        let mut connection = Connection::server(ServerConfig::new("Fuzz", vec![host_key()]), rng, now);
+        let mut connection =
+            Connection::server(ServerConfig::new("Fuzz", vec![host_key()]), rng, now);
         feed(&mut connection, bytes, piece, now)
     };
     let ((whole, end), (cut, cut_end)) = (run(bytes.len()), run(1));

@@ -35,5 +35,8 @@ fuzz_target!(|text: &[u8]| {
         assert_eq!(hashed.text, text);
     }
     let again = known_hosts::hash_names(&hashed.text, &mut Counter::default());
-    assert!(again.changed.is_empty(), "hashed names are not hashed twice");
+    assert!(
+        again.changed.is_empty(),
+        "hashed names are not hashed twice"
+    );
 });

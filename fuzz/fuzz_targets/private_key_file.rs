@@ -16,11 +16,17 @@ fuzz_target!(|input: &[u8]| {
         let file = format!(
             "-----BEGIN OPENSSH PRIVATE KEY-----\n{text}\n-----END OPENSSH PRIVATE KEY-----\n"
         );
-        check(file.as_bytes(), kdf_rounds(body).is_some_and(|rounds| rounds <= 2));
+        check(
+            file.as_bytes(),
+            kdf_rounds(body).is_some_and(|rounds| rounds <= 2),
+        );
     } else {
         // Rounds may be any number in these; a passphrase would only cost time.
         let slow = ["OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY"];
-        check(input, !slow.iter().any(|label| contains(input, label.as_bytes())));
+        check(
+            input,
+            !slow.iter().any(|label| contains(input, label.as_bytes())),
+        );
     }
 });
 
@@ -30,14 +36,19 @@ fn check(file: &[u8], quick: bool) {
     let key = PrivateKey::parse_file(file, quick.then_some(&passphrase));
     let Ok(key) = key else { return };
     // What was read can be written, and is the same key when read again.
-    let written = key.to_openssh(&WriteOptions::default(), &mut Counter::default()).unwrap();
+    let written = key
+        .to_openssh(&WriteOptions::default(), &mut Counter::default())
+        .unwrap();
     let again = PrivateKey::parse_file(written.expose(), None).unwrap();
     assert_eq!(again.public(), key.public());
     assert_eq!(again.comment_bytes(), key.comment_bytes());
     // A key file that was accepted holds a pair: what it signs, it verifies.
     for algorithm in key.signature_algorithms() {
         if let Ok(signature) = key.sign(algorithm, b"message") {
-            key.public().plain().verify(b"message", &signature, None).unwrap();
+            key.public()
+                .plain()
+                .verify(b"message", &signature, None)
+                .unwrap();
         }
     }
 }

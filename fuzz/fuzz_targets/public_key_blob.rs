@@ -13,16 +13,28 @@ fuzz_target!(|blob: &[u8]| {
         assert!(own.len() <= blob.len());
         assert_eq!(PublicKey::from_blob(&own).as_ref(), Ok(&key));
         let line = key.to_line("a comment");
-        assert_eq!(PublicKey::from_line(&line), Ok((key.clone(), "a comment".to_owned())));
+        assert_eq!(
+            PublicKey::from_line(&line),
+            Ok((key.clone(), "a comment".to_owned()))
+        );
         let _ = (key.bits(), key.short_name(), key.signature_algorithms());
         let plain = key.plain().to_blob();
-        assert_eq!(key.fingerprint(FingerprintHash::Sha256), Fingerprint::sha256(&plain));
+        assert_eq!(
+            key.fingerprint(FingerprintHash::Sha256),
+            Fingerprint::sha256(&plain)
+        );
         assert!(randomart(&key, FingerprintHash::Sha256).lines().count() > 2);
-        assert!(key.verify(b"message", signature, None).is_err(), "a signature out of noise");
+        assert!(
+            key.verify(b"message", signature, None).is_err(),
+            "a signature out of noise"
+        );
     }
     if let Ok(line) = core::str::from_utf8(blob) {
         if let Ok((key, comment)) = PublicKey::from_line(line) {
-            assert_eq!(PublicKey::from_line(&key.to_line(&comment)).map(|k| k.0), Ok(key));
+            assert_eq!(
+                PublicKey::from_line(&key.to_line(&comment)).map(|k| k.0),
+                Ok(key)
+            );
         }
     }
 });

@@ -17,7 +17,10 @@ fuzz_target!(|text: &[u8]| {
         Ok(options) => options,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
-    assert!(options.dump().lines().count() > 50, "every option is dumped");
+    assert!(
+        options.dump().lines().count() > 50,
+        "every option is dumped"
+    );
     let mut spec = ConnectionSpec::default();
     let text = "user=user,host=host.example.org,addr=192.0.2.1,laddr=192.0.2.2,lport=22";
     spec.parse(text, &system).unwrap();

@@ -15,7 +15,9 @@ fuzz_target!(|payload: &[u8]| {
     check_message!(PublicKeyMsg, payload);
     check_message!(PasswordMsg, payload);
     check_message!(KeyboardInteractiveMsg, payload);
-    let Ok(AuthMsg::Request(request)) = AuthMsg::decode(payload) else { return };
+    let Ok(AuthMsg::Request(request)) = AuthMsg::decode(payload) else {
+        return;
+    };
     let signature = match request.method {
         MethodBody::PublicKey { signature, .. }
         | MethodBody::PublicKeyHostBound { signature, .. } => signature,

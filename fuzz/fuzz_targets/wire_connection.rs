@@ -13,9 +13,16 @@ fuzz_target!(|payload: &[u8]| {
             let header = Data::header(recipient, u32::try_from(data.len()).unwrap());
             assert_eq!(payload, [&header[..], data].concat());
         }
-        Ok(ConnectionMsg::ExtendedData(ExtendedData { recipient, code, data })) => {
+        Ok(ConnectionMsg::ExtendedData(ExtendedData {
+            recipient,
+            code,
+            data,
+        })) => {
             let len = u32::try_from(data.len()).unwrap();
-            assert_eq!(payload, [&ExtendedData::header(recipient, code, len)[..], data].concat());
+            assert_eq!(
+                payload,
+                [&ExtendedData::header(recipient, code, len)[..], data].concat()
+            );
         }
         Ok(ConnectionMsg::ChannelRequest(request)) => {
             if let RequestBody::PtyReq { modes, .. } = request.body {
@@ -31,7 +38,10 @@ fuzz_target!(|payload: &[u8]| {
 
 fn check_modes(encoded: &[u8]) {
     let read: Vec<_> = Modes::new(encoded).collect();
-    assert!(read.iter().rev().skip(1).all(Result::is_ok), "only the last can be cut short");
+    assert!(
+        read.iter().rev().skip(1).all(Result::is_ok),
+        "only the last can be cut short"
+    );
     let good: Vec<_> = read.into_iter().flatten().collect();
     let again = modes::encode(good.iter().copied());
     assert!(Modes::new(&again).eq(good.into_iter().map(Ok)));

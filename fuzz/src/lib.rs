@@ -3,7 +3,7 @@
 mod machine;
 mod system;
 
-pub use machine::{feed, host_key};
+pub use machine::{feed, host_key, quick_pair};
 pub use system::NoSystem;
 
 use carrick_crypto::rng::Rng;
@@ -37,4 +37,3 @@ macro_rules! check_message {
         }
     };
 }
-

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use carrick_proto::{Connection, Side};
-use carrick_wire::names::key;
+use carrick_proto::{CommonConfig, Connection, Side};
+use carrick_testkit::Pair;
+use carrick_wire::names::{kex, key};
 
 /// A public host key for the server's machine, with its algorithm: no one
 /// signs with it.
@@ -44,4 +45,18 @@ fn drain<S: Side>(connection: &mut Connection<S>, written: &mut Vec<u8>) {
         written.extend_from_slice(sealed.bytes());
         connection.recycle(sealed);
     }
+}
+
+/// A client and a server, logged in, with the cheapest key exchange and with
+/// windows that fill up soon.
+pub fn quick_pair() -> Pair {
+    let quick = |config: &mut CommonConfig| {
+        config.preferences.kex = vec![kex::CURVE25519_SHA256.to_owned()];
+        config.mux.first_window = 64 * 1024;
+        config.mux.max_window = 128 * 1024;
+    };
+    Pair::logged_in(1, |client, server| {
+        quick(&mut client.common);
+        quick(&mut server.common);
+    })
 }

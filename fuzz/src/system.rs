@@ -14,8 +14,16 @@ pub struct NoSystem<'a> {
 impl Hooks for NoSystem<'_> {
     fn read(&self, path: &str) -> io::Result<FileText> {
         match path {
-            "/config" => Ok(FileText { text: self.text.to_vec(), owner: 1000, mode: 0o600 }),
-            "/included" => Ok(FileText { text: b"Port 23\n".to_vec(), owner: 1000, mode: 0o600 }),
+            "/config" => Ok(FileText {
+                text: self.text.to_vec(),
+                owner: 1000,
+                mode: 0o600,
+            }),
+            "/included" => Ok(FileText {
+                text: b"Port 23\n".to_vec(),
+                owner: 1000,
+                mode: 0o600,
+            }),
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
