@@ -55,7 +55,7 @@ pub fn is_known(hash: &[u8]) -> bool {
         .any(|kind| hash.starts_with(kind.as_bytes()))
 }
 
-/// Does the work of [`matches`] for nobody. `like` is the hash of an account
+/// Does the work of [`matches()`] for nobody. `like` is the hash of an account
 /// that is sure to exist, whose kind is imitated.
 pub fn pretend(like: Option<&[u8]>, password: &Secret) {
     let hash = like

@@ -13,7 +13,6 @@ use carrick::proto::SignQuestion;
 use carrick::proto::auth::{AuthAttempt, InfoRequest, Prompt};
 use carrick::proto::kex::GroupSizes;
 use carrick::server::{Application, AuthAnswer, Decision, Method};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -146,12 +145,7 @@ pub fn watch(monitor: &Arc<Mutex<Monitor>>) -> io::Result<AsyncFd<OwnedFd>> {
 /// the answer is read before anything else happens here.
 pub async fn gone(watch: AsyncFd<OwnedFd>) {
     while let Ok(mut ready) = watch.readable().await {
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let mut fds = [PollFd::new(watch.get_ref(), PollFlags::IN)];
-        if poll(&mut fds, Some(&now)).is_ok_and(|fired| fired > 0) {
+        if super::stream::is_readable(watch.get_ref()) {
             return;
         }
         ready.clear_ready();

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use carrick::{Channel, Pieces, Request, Server, Stream};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A descriptor of a session. A terminal's is used in both directions.
+use super::stream::watch;
+
+/// A descriptor that output comes from.
 pub type Fd = Arc<AsyncFd<OwnedFd>>;
 
 /// The most that is read at once; the channel has the last word.
@@ -55,41 +58,62 @@ pub async fn rest(fd: &AsyncFd<OwnedFd>, channel: &Channel<Server>) {
     }
 }
 
-/// From the channel to `fd` until the peer sends no more. A program that does
+/// Where input goes. It is written to without asking, and watched only once it
+/// was full: a terminal that is watched for room wakes us at every key.
+pub enum Sink {
+    /// Never was full.
+    Free(OwnedFd),
+    /// Was full once.
+    Watched(AsyncFd<OwnedFd>),
+    /// Nobody reads it any more.
+    Gone,
+}
+
+impl Sink {
+    /// Writes some of `pieces`.
+    fn poll_write(&mut self, cx: &mut Context<'_>, pieces: &mut Pieces) -> Poll<io::Result<()>> {
+        loop {
+            let wrote = match self {
+                Self::Free(fd) => pieces.write(|slices| rustix::io::writev(&*fd, slices)),
+                Self::Watched(fd) => pieces.write(|slices| rustix::io::writev(fd.get_ref(), slices)),
+                Self::Gone => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            };
+            match wrote {
+                Ok(_) => return Poll::Ready(Ok(())),
+                Err(rustix::io::Errno::AGAIN) => ready!(self.poll_room(cx))?,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(problem) => return Poll::Ready(Err(problem.into())),
+            }
+        }
+    }
+
+    /// Waits until there may be room.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        *self = match std::mem::replace(self, Self::Gone) {
+            Self::Free(fd) => Self::Watched(watch(fd, Interest::WRITABLE)?),
+            other => other,
+        };
+        if let Self::Watched(fd) = self {
+            ready!(fd.poll_write_ready(cx))?.clear_ready();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// From the channel to `sink` until the peer sends no more. A program that does
 /// not read is no reason to stop: what comes is thrown away then, so that the
 /// channel goes on.
-pub async fn inward(fd: Fd, channel: Channel<Server>) {
+pub async fn inward(mut sink: Sink, channel: Channel<Server>) {
     let mut pieces = Pieces::default();
     let mut open = true;
     while poll_fn(|cx| pieces.poll_gather(cx, &channel, Stream::Data)).await {
-        if open
-            && poll_fn(|cx| poll_write(cx, &fd, &mut pieces))
-                .await
-                .is_err()
-        {
+        if open && poll_fn(|cx| sink.poll_write(cx, &mut pieces)).await.is_err() {
             open = false;
             // The peer may like to know; nothing depends on it.
             let _ = channel.notify(Request::EndOfWrite);
         }
         if !open {
             pieces.clear();
-        }
-    }
-}
-
-/// Writes some of `pieces`. The descriptor is tried first and waited for only
-/// when it is full: a terminal that is read at once is written at once.
-fn poll_write(
-    cx: &mut Context<'_>,
-    fd: &AsyncFd<OwnedFd>,
-    pieces: &mut Pieces,
-) -> Poll<io::Result<()>> {
-    loop {
-        match pieces.write(|slices| rustix::io::writev(fd.get_ref(), slices)) {
-            Ok(_) => return Poll::Ready(Ok(())),
-            Err(rustix::io::Errno::AGAIN) => ready!(fd.poll_write_ready(cx))?.clear_ready(),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(problem) => return Poll::Ready(Err(problem.into())),
         }
     }
 }

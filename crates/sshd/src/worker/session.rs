@@ -17,8 +17,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::desk::Granted;
-use super::relay::{self, Fd};
-use super::stream::watch;
+use super::relay::{self, Fd, Sink};
+use super::stream::{is_readable, watch};
 use crate::log::debug;
 use crate::rpc::Link;
 use crate::rpc::broker::{Answer, Ask, Exit, Program, Run, Terminal};
@@ -154,15 +154,6 @@ impl Broker {
     }
 }
 
-fn is_readable(link: &Link) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    poll(&mut [PollFd::new(link, PollFlags::IN)], Some(&now)).is_ok_and(|fired| fired > 0)
-}
-
 struct Session {
     id: u32,
     channel: Channel<Server>,
@@ -174,7 +165,7 @@ struct Session {
 
 /// The ends of a program's pipes; none with a terminal.
 struct Pipes {
-    stdin: Fd,
+    stdin: Sink,
     stdout: Fd,
     stderr: Option<Fd>,
 }
@@ -257,7 +248,7 @@ impl Session {
         let Ok([fd]) = <[OwnedFd; 1]>::try_from(fds) else {
             return false;
         };
-        self.terminal = watched(fd, Interest::READABLE | Interest::WRITABLE).ok();
+        self.terminal = watched(fd, Interest::READABLE).ok();
         self.terminal.is_some()
     }
 
@@ -275,14 +266,14 @@ impl Session {
         };
         if let Some(terminal) = &self.terminal {
             return Some(Pipes {
-                stdin: Arc::clone(terminal),
+                stdin: Sink::Free(terminal.get_ref().try_clone().ok()?),
                 stdout: Arc::clone(terminal),
                 stderr: None,
             });
         }
         let [stdin, stdout, stderr] = <[OwnedFd; 3]>::try_from(fds).ok()?;
         Some(Pipes {
-            stdin: watched(stdin, Interest::WRITABLE).ok()?,
+            stdin: Sink::Free(stdin),
             stdout: watched(stdout, Interest::READABLE).ok()?,
             stderr: Some(watched(stderr, Interest::READABLE).ok()?),
         })

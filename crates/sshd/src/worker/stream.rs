@@ -2,10 +2,11 @@
 //! and ProxyCommand may give them.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::net::{AddressFamily, getsockname};
 use tokio::io::unix::AsyncFd;
@@ -20,6 +21,15 @@ use tokio::sync::oneshot;
 )]
 pub fn watch<T: AsRawFd>(fd: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     AsyncFd::with_interest(fd, interest)
+}
+
+/// Whether `fd` has something to read, or has been closed at the other end, now.
+pub fn is_readable(fd: impl AsFd) -> bool {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&now)).is_ok_and(|fired| fired > 0)
 }
 
 /// The connection. Dropping it tells whoever holds the other end of `done`.
