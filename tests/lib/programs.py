@@ -5,7 +5,8 @@ import shutil
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PEERS = os.path.abspath(os.environ.get('CARRICK_PEERS', os.path.join(ROOT, 'target', 'peers')))
 TARGET = os.path.abspath(os.environ.get('CARGO_TARGET_DIR', os.path.join(ROOT, 'target')))
-RELEASE = os.path.join(TARGET, 'release')
+# CARRICK_BIN: another folder with our programs, a debug build's for instance.
+RELEASE = os.path.abspath(os.environ.get('CARRICK_BIN', os.path.join(TARGET, 'release')))
 OPENSSH10 = os.path.join(PEERS, 'openssh10', 'usr')
 
 
@@ -46,9 +47,10 @@ class Suite:
         """What tests/setup calls it."""
         return 'openssh-server' if self.label == 'openssh' else self.label
 
-    def lacks(self):
-        """The programs of this suite that are not there."""
-        return [p or 'not installed' for p in (self.ssh, self.sshd, self.keygen) if not p or not os.access(p, os.X_OK)]
+    def lacks(self, *roles):
+        """The programs of this suite that are not there: of these roles ('ssh', 'sshd', 'keygen'), or all."""
+        wanted = [getattr(self, role) for role in roles or ('ssh', 'sshd', 'keygen')]
+        return [path or 'not installed' for path in wanted if not path or not os.access(path, os.X_OK)]
 
 
 def openssh10():

@@ -2,8 +2,10 @@
 else goes on: another connection lives through the whole group, and no process stays behind."""
 import os
 import re
+import select
 import struct
 import subprocess
+import threading
 import time
 
 import fixture
@@ -45,7 +47,8 @@ def strangers():
         'KEXINIT twice': packet(init) + packet(init),
         'KEXINIT cut short': packet(init[:60]),
         'KEXINIT with a list that is too long': packet(init[:17] + struct.pack('>I', 0xffff) + init[21:]),
-        'message 200 first': packet(b'\xc8' + b'hello'),
+        'global request before keys': packet(b'\x50' + string(b'keepalive@openssh.com') + b'\1'),
+        'channel data after KEXINIT': packet(init) + packet(b'\x5e' + struct.pack('>I', 0) + string(b'x')),
         'IGNORE before KEXINIT': packet(b'\x02' + string(b'padding')) + packet(init),
         'public key of 31 bytes': packet(init) + packet(b'\x1e' + string(bytes([9]) * 31)),
         'public key of zeros': packet(init) + packet(b'\x1e' + string(bytes(32))),
@@ -69,6 +72,7 @@ class Watch:
         self.client = bench.client(server, self.daemon, 'bad')
         self.bystander = subprocess.Popen(self.client.command('cat'), env=self.client.env, stdin=subprocess.PIPE,
                                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.lock, self.lines = threading.Lock(), 0
         self.round_trip()
         self.baseline = len(self.tree())
 
@@ -77,10 +81,17 @@ class Watch:
         return [pid for pid in procs.descendants(self.daemon.pid) if procs.alive(pid)]
 
     def round_trip(self):
-        """The connection that stays is alive."""
-        self.bystander.stdin.write(b'still here\n')
-        self.bystander.stdin.flush()
-        same(self.bystander.stdout.readline(), b'still here\n', 'the other connection')
+        """The connection that stays is alive: a new line goes out and comes back."""
+        with self.lock:
+            self.lines += 1
+            line, got = b'line %d\n' % self.lines, b''
+            os.write(self.bystander.stdin.fileno(), line)
+            while not got.endswith(b'\n') and select.select([self.bystander.stdout], [], [], 15)[0]:
+                more = os.read(self.bystander.stdout.fileno(), 4096)
+                if not more:
+                    break
+                got += more
+            same(got, line, f'the other connection (client: {self.bystander.poll()})')
 
     def unharmed(self):
         """The daemon serves on, and the other connection too."""
@@ -154,6 +165,17 @@ def server_group(bench, server):
             expect(GRACE - 1.5 < seconds < GRACE + 5, f'closed after {seconds:.1f} s, LoginGraceTime is {GRACE}')
         return check
 
+    def unknown():
+        # RFC 4253 section 11.4 asks for UNIMPLEMENTED; OpenSSH closes, since numbers from 192 on are local.
+        with Peer(port) as peer:
+            peer.read_ident()
+            peer.read_kexinit()
+            peer.send(packet(b'\xc8' + b'hello'))
+            try:
+                expect(peer.read_packet()[0] in (1, 3), 'neither UNIMPLEMENTED nor DISCONNECT')
+            except EOFError:
+                pass
+
     def vanish():
         for data in (b'', b'SSH-2.0', rawssh.IDENT, rawssh.IDENT + packet(kexinit())[:100], rawssh.IDENT + packet(kexinit())):
             with Peer(port, ident=None) as peer:
@@ -224,7 +246,7 @@ def server_group(bench, server):
               Case('binary garbage for an identification', ident(os.urandom(300).replace(b'SSH', b'XXX') + b'\n' + os.urandom(300))),
               Case('identification without an end', ident(b'SSH-2.0-' + b'A' * 100_000)),
               Case('identification of version 1', ident(b'SSH-1.5-old\r\n')),
-              Case('gone in mid-sentence', vanish)]
+              Case('message 200', unknown), Case('gone in mid-sentence', vanish)]
     cases += [Case(f'no common {name}', nothing_shared(**{name: 'none-of-yours@example.org'})) for name in ('kex', 'key', 'cipher', 'mac')]
     cases += [Case('held open, silent', held(b'')), Case('held open after the identification', held(rawssh.IDENT)),
               Case('held open in mid-packet', held(rawssh.IDENT + packet(kexinit())[:200]))]

@@ -273,7 +273,7 @@ def terminal_cases(client):
             same(term.end(), (0, True), 'exit status and terminal')
 
     def hangup():
-        with Terminal(client, 'trap "" HUP; echo $$ pid; sleep 0.2; exec sleep 300') as term:
+        with Terminal(client, 'echo $$ pid; exec sleep 300') as term:
             term.wait_for(b'pid')
             # setsid has become the client, or waits for it.
             os.kill((procs.descendants(term.process.pid) or [term.process.pid])[0], 15)
