@@ -1,16 +1,16 @@
 //! Every operating system call that Rust's std lacks
 
 pub mod daemonize;
-pub mod peercred;
-pub mod signals;
-pub mod socket;
-pub mod termios;
-pub mod tty;
 pub mod fdpass;
 pub mod identity;
 pub mod mem;
 pub mod passwd;
+pub mod peercred;
 pub mod process;
 pub mod pty;
 pub mod sandbox;
 pub mod shadow;
+pub mod signals;
+pub mod socket;
+pub mod termios;
+pub mod tty;

@@ -39,7 +39,10 @@ pub fn in_new_session(command: &mut Command, terminal: bool) -> &mut Command {
 /// the start of the program, before it has opened anything of its own.
 pub fn inherited(number: i32) -> io::Result<OwnedFd> {
     if number <= 2 {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not an inherited descriptor"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not an inherited descriptor",
+        ));
     }
     // SAFETY: only asks whether the number is open.
     fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
@@ -55,7 +58,12 @@ pub fn close_on_exec_all() {
     // SAFETY: the call closes nothing; it only sets a flag on descriptors,
     // and a system without it changes nothing.
     let _ = unsafe {
-        libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
+        libc::syscall(
+            libc::SYS_close_range,
+            3_u32,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
     };
 }
 
@@ -67,7 +75,10 @@ pub fn leave_open(fd: &OwnedFd) -> io::Result<()> {
 /// Takes standard input and output, and puts `/dev/null` in their places.
 pub fn take_stdin_and_stdout() -> io::Result<(OwnedFd, OwnedFd)> {
     let take = |fd: BorrowedFd<'_>| fd.try_clone_to_owned();
-    let pair = (take(rustix::stdio::stdin())?, take(rustix::stdio::stdout())?);
+    let pair = (
+        take(rustix::stdio::stdin())?,
+        take(rustix::stdio::stdout())?,
+    );
     crate::daemonize::to_dev_null(true, true, false)?;
     Ok(pair)
 }

@@ -63,6 +63,17 @@ pub fn controlling() -> io::Result<File> {
         .open("/dev/tty")
 }
 
+/// Whether `fd` is a pipe or a socket: those block, and epoll takes them.
+pub fn is_stream(fd: BorrowedFd<'_>) -> bool {
+    use rustix::fs::FileType;
+    rustix::fs::fstat(fd).is_ok_and(|stat| {
+        matches!(
+            FileType::from_raw_mode(stat.st_mode),
+            FileType::Fifo | FileType::Socket
+        )
+    })
+}
+
 /// Makes `fd` (non-)blocking and says what it was. The flag belongs to the
 /// open file, which other processes may share: put it back before exit.
 pub fn set_nonblocking(fd: impl AsFd, on: bool) -> io::Result<bool> {

@@ -10,8 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Buf as _, Bytes};
-use carrick::{Channel, Connection, PtySize, Request, Stream};
+use carrick::{Channel, Connection, Pieces, PtySize, Request, Stream};
 use carrick_sys::{signals, tty};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -47,7 +46,7 @@ struct Output {
     stream: Stream,
     /// `None`: closed on this side; what comes is thrown away.
     end: Option<End>,
-    data: Bytes,
+    pieces: Pieces,
     done: bool,
 }
 
@@ -108,7 +107,7 @@ impl Relay {
         let output = |stream, end| Output {
             stream,
             end: Some(end),
-            data: Bytes::new(),
+            pieces: Pieces::default(),
             done: false,
         };
         let ident = connection.peer_ident();
@@ -248,25 +247,23 @@ impl Relay {
             return;
         };
         while !out.done {
-            if out.data.is_empty() {
-                match self.channel.poll_take(cx, out.stream) {
-                    Poll::Pending => return,
-                    Poll::Ready(None) => {
-                        out.done = true;
-                        // A reader of our output sees the end as soon as it is there.
-                        debug2!("channel 0: output drained");
-                        return;
-                    }
-                    Poll::Ready(Some(data)) => out.data = data,
+            match out.pieces.poll_gather(cx, &self.channel, out.stream) {
+                Poll::Pending => return,
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => {
+                    out.done = true;
+                    // A reader of our output sees the end as soon as it is there.
+                    debug2!("channel 0: output drained");
+                    return;
                 }
             }
-            let Some(end) = &out.end else {
-                out.data = Bytes::new();
+            let Some(end) = &mut out.end else {
+                out.pieces.clear();
                 continue;
             };
-            match end.poll_write(cx, &out.data) {
+            match end.poll_write(cx, &mut out.pieces) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(n)) => out.data.advance(n),
+                Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(e)) => {
                     debug!("channel 0: write failed: {}", crate::text::os_error(&e));
                     out.end = None;

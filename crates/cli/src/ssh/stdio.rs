@@ -1,10 +1,11 @@
 //! Standard input, output and error as poll-driven ends: whatever epoll takes
 //! is waited for, regular files and `/dev/null` are read and written in place.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll, ready};
 
+use carrick::Pieces;
 use carrick_sys::tty;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, unix::AsyncFdReadyGuard};
@@ -15,30 +16,45 @@ const TTY_WRITE: usize = 8 * 1024;
 /// One standard descriptor.
 pub(crate) struct End {
     fd: BorrowedFd<'static>,
-    /// `None`: never blocks (regular file, `/dev/null`).
-    polled: Option<AsyncFd<BorrowedFd<'static>>>,
+    polled: Polled,
     terminal: bool,
     /// What to put back.
     was_blocking: bool,
 }
 
-impl End {
+/// Whether epoll watches a descriptor.
+enum Polled {
+    /// Not yet: an output is watched once it was full, since a terminal that
+    /// is watched for room wakes us at every key.
+    NotYet,
+    /// It does.
+    Yes(AsyncFd<BorrowedFd<'static>>),
+    /// It refuses what never blocks: regular files, `/dev/null`.
+    Never,
+}
+
+impl Polled {
     fn new(fd: BorrowedFd<'static>, interest: Interest) -> io::Result<Self> {
-        let terminal = tty::is_terminal(fd);
         #[expect(
             deprecated,
             reason = "the replacement is unsafe; a standard descriptor outlives its `End`"
         )]
         let registered = AsyncFd::with_interest(fd, interest);
-        let polled = match registered {
-            Ok(polled) => Some(polled),
-            // epoll refuses what is always ready.
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => None,
-            Err(e) => return Err(e),
-        };
+        match registered {
+            Ok(polled) => Ok(Self::Yes(polled)),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(Self::Never),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl End {
+    fn new(fd: BorrowedFd<'static>, polled: Polled) -> io::Result<Self> {
+        let terminal = tty::is_terminal(fd);
         // A terminal stays blocking: its open file is shared with the shell
-        // and everything else that runs on it.
-        let was_blocking = polled.is_some() && !terminal && !tty::set_nonblocking(fd, true)?;
+        // and everything else that runs on it. Files never block.
+        let stream = matches!(polled, Polled::Yes(_)) || tty::is_stream(fd);
+        let was_blocking = stream && !terminal && !tty::set_nonblocking(fd, true)?;
         Ok(Self {
             fd,
             polled,
@@ -49,17 +65,18 @@ impl End {
 
     /// Standard input.
     pub(crate) fn stdin() -> io::Result<Self> {
-        Self::new(rustix::stdio::stdin(), Interest::READABLE)
+        let fd = rustix::stdio::stdin();
+        Self::new(fd, Polled::new(fd, Interest::READABLE)?)
     }
 
     /// Standard output.
     pub(crate) fn stdout() -> io::Result<Self> {
-        Self::new(rustix::stdio::stdout(), Interest::WRITABLE)
+        Self::new(rustix::stdio::stdout(), Polled::NotYet)
     }
 
     /// Standard error.
     pub(crate) fn stderr() -> io::Result<Self> {
-        Self::new(rustix::stdio::stderr(), Interest::WRITABLE)
+        Self::new(rustix::stdio::stderr(), Polled::NotYet)
     }
 
     /// Waits until a read may bring something.
@@ -68,8 +85,8 @@ impl End {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<AsyncFdReadyGuard<'_, BorrowedFd<'static>>>>> {
         match &self.polled {
-            None => Poll::Ready(Ok(None)),
-            Some(polled) => Poll::Ready(Ok(Some(ready!(polled.poll_read_ready(cx))?))),
+            Polled::Yes(polled) => Poll::Ready(Ok(Some(ready!(polled.poll_read_ready(cx))?))),
+            Polled::NotYet | Polled::Never => Poll::Ready(Ok(None)),
         }
     }
 
@@ -88,35 +105,40 @@ impl End {
         }
     }
 
-    /// Writes some of `data`.
-    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    /// Writes some of `pieces`.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        pieces: &mut Pieces,
+    ) -> Poll<io::Result<()>> {
         loop {
-            let guard = match &self.polled {
-                None => None,
-                Some(polled) => Some(ready!(polled.poll_write_ready(cx))?),
+            let full = match pieces.write(|slices| self.write_now(slices)) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => e,
+                other => return Poll::Ready(other.map(drop)),
             };
-            match self.write_now(data) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => match guard {
-                    Some(mut guard) => guard.clear_ready(),
-                    // Never for a file; do not spin if a device says so.
-                    None => return Poll::Ready(Err(e)),
-                },
-                other => return Poll::Ready(other),
+            if matches!(self.polled, Polled::NotYet) {
+                self.polled = Polled::new(self.fd, Interest::WRITABLE)?;
+            }
+            match &self.polled {
+                Polled::Yes(polled) => ready!(polled.poll_write_ready(cx))?.clear_ready(),
+                // Never for a file; do not spin if a device says so.
+                Polled::NotYet | Polled::Never => return Poll::Ready(Err(full)),
             }
         }
     }
 
-    fn write_now(&self, data: &[u8]) -> io::Result<usize> {
-        let data = if self.terminal {
-            if !tty::writable_now(self.fd) {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            data.get(..TTY_WRITE).unwrap_or(data)
-        } else {
-            data
-        };
+    fn write_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.terminal && !tty::writable_now(self.fd) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         loop {
-            match rustix::io::write(self.fd, data) {
+            let wrote = if self.terminal {
+                let first = slices.first().map_or(&[][..], |slice| slice);
+                rustix::io::write(self.fd, first.get(..TTY_WRITE).unwrap_or(first))
+            } else {
+                rustix::io::writev(self.fd, slices)
+            };
+            match wrote {
                 Err(rustix::io::Errno::INTR) => {}
                 other => return Ok(other?),
             }

@@ -75,7 +75,9 @@ impl Sink {
         loop {
             let wrote = match self {
                 Self::Free(fd) => pieces.write(|slices| rustix::io::writev(&*fd, slices)),
-                Self::Watched(fd) => pieces.write(|slices| rustix::io::writev(fd.get_ref(), slices)),
+                Self::Watched(fd) => {
+                    pieces.write(|slices| rustix::io::writev(fd.get_ref(), slices))
+                }
                 Self::Gone => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             };
             match wrote {
@@ -107,7 +109,11 @@ pub async fn inward(mut sink: Sink, channel: Channel<Server>) {
     let mut pieces = Pieces::default();
     let mut open = true;
     while poll_fn(|cx| pieces.poll_gather(cx, &channel, Stream::Data)).await {
-        if open && poll_fn(|cx| sink.poll_write(cx, &mut pieces)).await.is_err() {
+        if open
+            && poll_fn(|cx| sink.poll_write(cx, &mut pieces))
+                .await
+                .is_err()
+        {
             open = false;
             // The peer may like to know; nothing depends on it.
             let _ = channel.notify(Request::EndOfWrite);
