@@ -11,6 +11,7 @@ use carrick_keys::PublicKey;
 use carrick_proto::auth::{AuthRequest, ClientAuthEvent, InfoRequest};
 use carrick_proto::kex::Negotiated;
 use carrick_proto::{Client, ClientEvent, Event, HostKeyQuestion};
+use carrick_wire::msg::transport::DisconnectReason;
 use carrick_wire::{NameList, Secret, names};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -345,9 +346,10 @@ impl Login {
 
     /// Ends the connection, with a word to the server.
     pub fn disconnect(self, description: &str) {
+        let reason = DisconnectReason::BY_APPLICATION;
         self.handle
             .shared()
-            .with(|state| state.conn.disconnect(description));
+            .with(|state| state.conn.disconnect(reason, description));
     }
 
     fn bound_to(&self) -> Option<Vec<u8>> {

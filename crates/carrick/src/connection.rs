@@ -7,7 +7,8 @@ use std::task::Poll;
 use bytes::Bytes;
 use carrick_proto::kex::Negotiated;
 use carrick_proto::mux::{ChannelId, GlobalAnswer, GlobalId, GlobalRequest, Open, OpenReason};
-use carrick_proto::{Client, Event, Misuse, Side};
+use carrick_proto::{Client, Event, KeepAlive, Misuse, Side};
+use carrick_wire::msg::transport::DisconnectReason;
 
 use crate::channel::{self, Channel};
 use crate::error::Error;
@@ -56,7 +57,8 @@ impl<S: Side> Drop for Handle<S> {
         self.shared.with(|state| {
             state.handles -= 1;
             if state.handles == 0 {
-                state.conn.disconnect("disconnected by user");
+                let reason = DisconnectReason::BY_APPLICATION;
+                state.conn.disconnect(reason, "disconnected by user");
             }
         });
     }
@@ -178,7 +180,13 @@ impl<S: Side> Connection<S> {
 
     /// Ends the connection, with a word to the other side.
     pub fn disconnect(&self, description: &str) {
-        self.with(|state| state.conn.disconnect(description));
+        let reason = DisconnectReason::BY_APPLICATION;
+        self.with(|state| state.conn.disconnect(reason, description));
+    }
+
+    /// Changes how it is noticed that the other side is gone.
+    pub fn set_keep_alive(&self, keep_alive: Option<KeepAlive>) {
+        self.with(|state| state.conn.set_keep_alive(keep_alive));
     }
 
     /// Asks for new keys now.

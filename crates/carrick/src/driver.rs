@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use carrick_proto::Side;
@@ -20,6 +20,9 @@ use tokio::time::Sleep;
 
 use crate::error::Error;
 use crate::shared::Shared;
+
+/// A peer that does not read is not waited for longer than this.
+const LINGER: Duration = Duration::from_secs(3);
 
 /// How many reads in a row, before others get a turn.
 const READS: usize = 4;
@@ -32,6 +35,10 @@ pub(crate) struct Driver<S: Side, T> {
     writing: Option<(SealedBatch, usize)>,
     timer: Option<Pin<Box<Sleep>>>,
     read_eof: bool,
+    /// Why nothing can be written any more.
+    broken: Option<Error>,
+    /// How long a peer may take to hear that the connection is over.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 /// What a stretch of work came to.
@@ -49,18 +56,26 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
             writing: None,
             timer: None,
             read_eof: false,
+            broken: None,
+            linger: None,
         }
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<Progress, Error> {
         let mut progress = Progress::None;
-        if self.write(cx)? == Progress::Some {
-            progress = Progress::Some;
+        if self.broken.is_none() {
+            match self.write(cx) {
+                Ok(Progress::Some) => progress = Progress::Some,
+                Ok(Progress::None) => {}
+                // The peer may have said why it went: that is read first.
+                Err(error) => self.broken = Some(error),
+            }
         }
-        if self.read(cx)? == Progress::Some {
-            progress = Progress::Some;
+        let read = self.read(cx)?;
+        if let (Some(error), Progress::None) = (&self.broken, &read) {
+            return Err(error.clone());
         }
-        if self.time(cx) == Progress::Some {
+        if read == Progress::Some || self.time(cx) == Progress::Some {
             progress = Progress::Some;
         }
         Ok(progress)
@@ -157,9 +172,24 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
         Progress::Some
     }
 
+    /// Whether the connection is over, and the peer has had the time to hear it.
+    fn lingered(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.shared.lock().over.is_none() {
+            return false;
+        }
+        let linger = self
+            .linger
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        linger.as_mut().poll(cx).is_ready()
+    }
+
     /// Whether the connection is over and all that can be written is.
     fn finished(&self) -> bool {
-        self.writing.is_none() && self.shared.lock().over.is_some()
+        if self.writing.is_some() && self.broken.is_none() {
+            return false;
+        }
+        let state = self.shared.lock();
+        state.over.is_some() && (self.broken.is_some() || !state.conn.wants_write())
     }
 }
 
@@ -180,6 +210,9 @@ where
                 Ok(Progress::Some | Progress::None) => {
                     if this.finished() {
                         ready!(this.close(cx));
+                        return Poll::Ready(());
+                    }
+                    if this.lingered(cx) {
                         return Poll::Ready(());
                     }
                     if this.shared.lock().rest(cx) {

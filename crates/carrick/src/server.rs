@@ -9,6 +9,7 @@ use carrick_crypto::rng::SystemRng;
 use carrick_proto::auth::AuthAttempt;
 use carrick_proto::kex::GroupSizes;
 use carrick_proto::{Event, Server, ServerEvent, SignQuestion};
+use carrick_wire::msg::transport::DisconnectReason;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
@@ -27,7 +28,8 @@ pub struct Decision {
     pub answer: AuthAnswer,
     /// Text for the user to see before that.
     pub banner: Option<String>,
-    /// End the connection with these words instead of answering.
+    /// End the connection with these words instead of answering; as OpenSSH
+    /// does, they go out as a protocol error.
     pub goodbye: Option<String>,
 }
 
@@ -139,7 +141,9 @@ async fn questions<A: Application>(asker: Asker, mut app: A, logged_in: oneshot:
                         let _ = state.conn.banner(text);
                     }
                     match &decision.goodbye {
-                        Some(text) => state.conn.disconnect(text),
+                        Some(text) => state
+                            .conn
+                            .disconnect(DisconnectReason::PROTOCOL_ERROR, text),
                         None => drop(state.conn.answer_auth(id, decision.answer)),
                     }
                     state.conn.is_open()

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use carrick_crypto::rng::Rng;
 use carrick_wire::Encode;
-use carrick_wire::msg::transport::Disconnect;
+use carrick_wire::msg::transport::{Disconnect, DisconnectReason};
 
 pub use channels::Channels;
 pub use client::{Client, ClientConfig};
@@ -291,8 +291,18 @@ impl<S: Side> Connection<S> {
     }
 
     /// Ends the connection with a goodbye.
-    pub fn disconnect(&mut self, description: &str) {
-        self.fail_saying(Error::Ended, description);
+    pub fn disconnect(&mut self, reason: DisconnectReason, description: &str) {
+        self.fail_saying(Error::Ended, Some(reason), description);
+    }
+
+    /// Changes how it is noticed that the peer is gone.
+    pub fn set_keep_alive(&mut self, keep_alive: Option<KeepAlive>) {
+        self.config.keep_alive = keep_alive;
+    }
+
+    /// Whether there are packets to write.
+    pub fn wants_write(&self) -> bool {
+        self.output.sealer.has_output()
     }
 
     /// Asks for new keys now.
@@ -400,11 +410,11 @@ impl<S: Side> Connection<S> {
 
     /// Ends the connection.
     fn fail(&mut self, error: Error) {
-        let description = error.to_string();
-        self.fail_saying(error, &description);
+        let (reason, description) = (error.disconnect_reason(), error.to_string());
+        self.fail_saying(error, reason, &description);
     }
 
-    fn fail_saying(&mut self, error: Error, description: &str) {
+    fn fail_saying(&mut self, error: Error, reason: Option<DisconnectReason>, description: &str) {
         if self.dead.is_some() {
             return;
         }
@@ -412,7 +422,7 @@ impl<S: Side> Connection<S> {
             if let Some(line) = error.plain_line() {
                 self.output.sealer.plain(line.as_bytes());
             }
-        } else if let Some(reason) = error.disconnect_reason() {
+        } else if let Some(reason) = reason {
             let goodbye = Disconnect {
                 reason,
                 description: description.into(),

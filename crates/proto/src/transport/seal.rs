@@ -301,6 +301,11 @@ impl Sealer {
         self.deflate = on.then(Deflate::new);
     }
 
+    /// Whether [`Self::poll`] would return something.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.ready.is_empty() || self.current.as_ref().is_some_and(|(_, b)| !b.is_empty())
+    }
+
     /// The next batch for the driver.
     pub(crate) fn poll(&mut self) -> Option<SealBatch> {
         if self.ready.is_empty() {

@@ -3,6 +3,7 @@
 use carrick_proto::Error;
 use carrick_proto::mux::{ChannelEvent, Request, Stream};
 use carrick_testkit::Pair;
+use carrick_wire::msg::transport::DisconnectReason;
 
 use crate::{open_session, take};
 
@@ -61,7 +62,8 @@ fn a_command_runs_and_ends() {
 #[test]
 fn a_goodbye_is_heard() {
     let mut pair = Pair::logged_in(2, |_, _| {});
-    pair.client.disconnect("disconnected by user");
+    pair.client
+        .disconnect(DisconnectReason::BY_APPLICATION, "disconnected by user");
     pair.run();
     assert_eq!(
         pair.server.error(),
