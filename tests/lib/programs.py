@@ -1,4 +1,5 @@
 """Where the programs under test and their peers are."""
+import contextlib
 import os
 import shutil
 
@@ -70,9 +71,9 @@ def drop_in(folder):
     """Makes `folder` a drop-in bin folder of links to our multi-call program."""
     os.makedirs(folder, exist_ok=True)
     for name in ('ssh', 'ssh-keygen'):
-        link = os.path.join(folder, name)
-        if not os.path.islink(link):
-            os.symlink(os.path.join(RELEASE, 'carrick'), link)
+        # Several threads may come here at once.
+        with contextlib.suppress(FileExistsError):
+            os.symlink(os.path.join(RELEASE, 'carrick'), os.path.join(folder, name))
     return folder
 
 
