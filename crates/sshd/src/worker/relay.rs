@@ -33,9 +33,17 @@ fn poll_outward(
 ) -> Poll<io::Result<()>> {
     loop {
         let mut ready = ready!(fd.poll_read_ready(cx))?;
-        let mut fill = |space: &mut [u8]| Ok(rustix::io::read(fd.get_ref(), space)?);
+        let mut offered = 0;
+        let mut fill = |space: &mut [u8]| {
+            offered = space.len();
+            Ok(rustix::io::read(fd.get_ref(), space)?)
+        };
         match ready!(channel.poll_fill(cx, stream, READ, &mut fill)) {
             Ok(0) => return Poll::Ready(Ok(())),
+            // A pipe or a terminal's master that gave less than was asked for
+            // is empty: no second read has to say so. What comes meanwhile
+            // makes it ready again, and an end that came is not forgotten.
+            Ok(len) if len < offered => ready.clear_ready(),
             Ok(_) => {}
             Err(problem) if problem.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
             Err(problem) if problem.kind() == io::ErrorKind::Interrupted => {}
