@@ -255,3 +255,16 @@ pub static KEXES: &[Kex] = &[
 pub fn kex(name: &str) -> Option<&'static Kex> {
     KEXES.iter().find(|kex| kex.name == name)
 }
+
+/// A group for a group exchange (RFC 4419) of a server that has no list of
+/// groups: the greatest of RFC 3526's that OpenSSH would take for a client
+/// whose upper bound is `max_bits`. Prime and generator, big-endian.
+pub fn fallback_group(max_bits: u32) -> Result<(Vec<u8>, Vec<u8>), KexError> {
+    let group = match max_bits {
+        0..3072 => Group::Fourteen,
+        3072..6144 => Group::Sixteen,
+        6144.. => Group::Eighteen,
+    };
+    let prime = group.prime().map_err(|_| KexError::Internal)?;
+    Ok((prime, vec![2]))
+}

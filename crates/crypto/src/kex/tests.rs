@@ -343,3 +343,19 @@ fn secrets_encoded() {
         [0, 0, 0, 2, 0, 0x80]
     );
 }
+
+#[test]
+fn groups_without_a_moduli_file() {
+    for (max, bits) in [
+        (0, 2048),
+        (3071, 2048),
+        (3072, 4096),
+        (6143, 4096),
+        (6144, 8192),
+        (u32::MAX, 8192),
+    ] {
+        let (p, g) = fallback_group(max).unwrap();
+        assert_eq!(p.len() * 8, bits, "{max}");
+        assert!(dh_group(&p, &g).is_ok());
+    }
+}
