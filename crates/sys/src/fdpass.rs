@@ -28,9 +28,24 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     )?)
 }
 
-/// Sends one message with up to [`MAX_FDS`] descriptors. A socket that was
-/// made non-blocking reports `WouldBlock`; nothing is ever sent in part.
+/// Sends one message with up to [`MAX_FDS`] descriptors, waiting for room.
+/// Nothing is ever sent in part.
 pub fn send(socket: impl AsFd, message: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    send_with(socket, message, fds, SendFlags::empty())
+}
+
+/// As [`send()`], to a reader that cannot make this process wait: where there
+/// is no room, it fails with `WouldBlock`.
+pub fn send_now(socket: impl AsFd, message: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    send_with(socket, message, fds, SendFlags::DONTWAIT)
+}
+
+fn send_with(
+    socket: impl AsFd,
+    message: &[u8],
+    fds: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> io::Result<()> {
     if message.is_empty() || fds.len() > MAX_FDS {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -44,7 +59,7 @@ pub fn send(socket: impl AsFd, message: &[u8], fds: &[BorrowedFd<'_>]) -> io::Re
             socket.as_fd(),
             &[IoSlice::new(message)],
             &mut control,
-            SendFlags::NOSIGNAL,
+            SendFlags::NOSIGNAL | flags,
         )
     })?;
     if sent == message.len() {
@@ -137,6 +152,30 @@ mod tests {
         assert_eq!(text, "x");
         drop(a);
         assert!(receive(&b, 16).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_flood_of_descriptors_is_an_error_and_leaves_none_open() {
+        use std::mem::MaybeUninit;
+        let (a, b) = pair().unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let many = [writer.as_fd(); 64];
+        assert!(control.push(SendAncillaryMessage::ScmRights(&many)));
+        let message = [IoSlice::new(b"x")];
+        rustix::net::sendmsg(&a, &message, &mut control, SendFlags::empty()).unwrap();
+        drop(writer);
+        assert!(receive(&b, 16).is_err());
+        // The pipe ends only when every copy of its other end is closed.
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_makes_nobody_wait() {
+        let (a, _b) = pair().unwrap();
+        let full = (0..10_000).find_map(|_| send_now(&a, &[0; 4096], &[]).err());
+        assert_eq!(full.unwrap().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

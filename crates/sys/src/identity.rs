@@ -52,8 +52,11 @@ pub fn become_for_good(to: &Identity) -> io::Result<()> {
     setresgid(gid, gid, gid)?;
     setresuid(uid, uid, uid)?;
     let there = getuid() == uid && geteuid() == uid && getgid() == gid && getegid() == gid;
-    let back =
-        to.uid != 0 && (setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok());
+    let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
+    let back = to.uid != 0
+        && (setresuid(root, root, root).is_ok()
+            || setgroups(&[wheel]).is_ok()
+            || (to.gid != 0 && setresgid(wheel, wheel, wheel).is_ok()));
     if there && !back {
         Ok(())
     } else {

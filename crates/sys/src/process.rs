@@ -5,6 +5,7 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
@@ -84,17 +85,34 @@ pub fn take_stdin_and_stdout() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Keeps other processes of the same user from reading or tracing this one,
-/// and leaves no core file.
+/// and leaves no core file. What this process starts is not touched by it.
 pub fn hide_from_debuggers() -> io::Result<()> {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    Ok(setrlimit(
-        Resource::Core,
-        Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        },
-    )?)
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// Has this process killed as soon as its parent ends, whatever it is doing.
+/// A later change of identity would undo it.
+pub fn end_with_parent() -> io::Result<()> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    let parent = getppid();
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() == parent {
+        Ok(())
+    } else {
+        Err(io::Error::other("the parent process has ended"))
+    }
+}
+
+/// Has SIGALRM sent to this process after `time`, in whole seconds; `None`
+/// takes that back.
+pub fn alarm(time: Option<Duration>) {
+    use nix::unistd::alarm;
+    match time {
+        None => alarm::cancel(),
+        // Nought would be no alarm at all.
+        Some(time) => alarm::set(u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1)),
+    };
 }
 
 #[cfg(test)]

@@ -22,8 +22,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_writev,
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
-    libc::SYS_sendto,
-    libc::SYS_sendmsg,
     libc::SYS_shutdown,
     libc::SYS_close,
     libc::SYS_ppoll,
@@ -163,6 +161,21 @@ fn worker_rules() -> io::Result<Rules> {
         .map(|command| rule(&[(1, eq(command.unsigned_abs()))]))
         .collect::<io::Result<_>>()?,
     );
+    // To whom a socket is connected already: a send names no address, and
+    // opens no connection of its own.
+    let no_connect = SeccompCmpOp::MaskedEq(u64::from(libc::MSG_FASTOPEN.unsigned_abs()));
+    rules.insert(
+        libc::SYS_sendmsg,
+        vec![rule(&[(2, (no_connect.clone(), 0))])?],
+    );
+    let nobody = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)
+        .map_err(io::Error::other)?;
+    let mut to_peer = conditions(&[(3, (no_connect, 0))])?;
+    to_peer.push(nobody);
+    rules.insert(
+        libc::SYS_sendto,
+        vec![SeccompRule::new(to_peer).map_err(io::Error::other)?],
+    );
     // Names for threads and mappings, which libraries give.
     rules.insert(
         libc::SYS_prctl,
@@ -189,15 +202,20 @@ fn eq(value: impl Into<u64>) -> (SeccompCmpOp, u64) {
     (SeccompCmpOp::Eq, value.into())
 }
 
-fn rule(conditions: &[(u8, (SeccompCmpOp, u64))]) -> io::Result<SeccompRule> {
-    let conditions = conditions
+type Wanted = (u8, (SeccompCmpOp, u64));
+
+fn conditions(wanted: &[Wanted]) -> io::Result<Vec<SeccompCondition>> {
+    wanted
         .iter()
         .map(|(index, (op, value))| {
             SeccompCondition::new(*index, SeccompCmpArgLen::Dword, op.clone(), *value)
         })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(io::Error::other)?;
-    SeccompRule::new(conditions).map_err(io::Error::other)
+        .collect::<Result<_, _>>()
+        .map_err(io::Error::other)
+}
+
+fn rule(wanted: &[Wanted]) -> io::Result<SeccompRule> {
+    SeccompRule::new(conditions(wanted)?).map_err(io::Error::other)
 }
 
 fn filter(rules: Rules, otherwise: SeccompAction, listed: SeccompAction) -> io::Result<BpfProgram> {
@@ -256,6 +274,51 @@ mod tests {
         assert_eq!(confined(|| unsafe { libc::fork() }), Err(libc::SIGSYS));
         // SAFETY: as above; signal 0 asks only whether it may be sent.
         assert_eq!(confined(|| unsafe { libc::kill(1, 0) }), Err(libc::SIGSYS));
+    }
+
+    #[test]
+    fn other_processes_cannot_be_read_and_sockets_not_connected_by_a_send() {
+        let trace = || {
+            // SAFETY: a system call that the filter must stop.
+            unsafe { libc::ptrace(libc::PTRACE_ATTACH, 1, 0, 0) };
+            0
+        };
+        assert_eq!(confined(trace), Err(libc::SIGSYS));
+        let peek = || {
+            let none = std::ptr::null();
+            // SAFETY: as above; no memory is named.
+            unsafe { libc::process_vm_readv(1, none, 0, none, 0, 0) };
+            0
+        };
+        assert_eq!(confined(peek), Err(libc::SIGSYS));
+        let connect = || {
+            // SAFETY: as above; the message is empty.
+            unsafe {
+                libc::sendto(
+                    0,
+                    std::ptr::null(),
+                    0,
+                    libc::MSG_FASTOPEN,
+                    std::ptr::null(),
+                    0,
+                )
+            };
+            0
+        };
+        assert_eq!(confined(connect), Err(libc::SIGSYS));
+        let address = || {
+            let to = [0_u8; 16];
+            // SAFETY: as above; the address is as long as it says.
+            unsafe { libc::sendto(0, std::ptr::null(), 0, 0, to.as_ptr().cast(), 16) };
+            0
+        };
+        assert_eq!(confined(address), Err(libc::SIGSYS));
+        let plain = || {
+            // SAFETY: standard input is no socket, which is the error.
+            unsafe { libc::sendto(0, std::ptr::null(), 0, 0, std::ptr::null(), 0) };
+            0
+        };
+        assert_eq!(confined(plain), Ok(0));
     }
 
     #[test]
