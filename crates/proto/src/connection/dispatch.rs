@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use carrick_wire::msg::transport::{Pong, TransportMsg, Unimplemented};
 use carrick_wire::{DecodeError, Encode};
+use zeroize::Zeroize;
 
 use super::{Connection, Phase, Side};
 use crate::error::{Error, PeerFault};
@@ -85,16 +86,34 @@ impl<S: Side> Connection<S> {
         // Between KEXINIT and NEWKEYS of the first exchange a strict peer may
         // send nothing but the exchange.
         let first = self.session_id.is_none() || !self.secured();
-        if first && self.strict && !matches!(number, 1 | 20..=49) {
+        if first && self.strict && !matches!(number, 1 | 20 | 21 | 30..=49) {
             return Err(PeerFault::Strict("a message out of order").into());
         }
         match number {
             1..=29 | 192 | 193 => self.transport(&payload, packet.seq),
             30..=49 => self.kex_message(&payload),
-            50..=79 => (S::hooks().auth)(self, &payload),
+            50..=79 => {
+                self.may_say(&payload)?;
+                let outcome = (S::hooks().auth)(self, &payload);
+                // It may have held a password.
+                if let Ok(mut payload) = payload.try_into_mut() {
+                    payload.zeroize();
+                }
+                outcome
+            }
             80..=127 => self.channel(payload),
             _ => self.unknown(packet.seq),
         }
+    }
+
+    /// Messages of the services have no place before the first keys, nor
+    /// between the peer's KEXINIT and its NEWKEYS (RFC 4253 section 7.1).
+    fn may_say(&self, payload: &[u8]) -> Result<(), Error> {
+        let exchanging = !matches!(self.kex, Step::Idle | Step::ExpectInit { .. });
+        if exchanging || !self.secured() {
+            return Err(self.out_of_place(payload));
+        }
+        Ok(())
     }
 
     /// Whether the first exchange is over.
@@ -114,7 +133,7 @@ impl<S: Side> Connection<S> {
         };
         match message {
             TransportMsg::Disconnect(goodbye) => {
-                let description = goodbye.description.to_lossy().into_owned();
+                let description = shown(&goodbye.description.to_lossy());
                 Err(Error::Disconnected {
                     reason: goodbye.reason.0,
                     description,
@@ -136,6 +155,7 @@ impl<S: Side> Connection<S> {
             TransportMsg::KexInit(_) => self.peer_kexinit(payload, seq),
             TransportMsg::NewKeys(_) => self.new_keys(),
             TransportMsg::ServiceRequest(_) | TransportMsg::ServiceAccept(_) => {
+                self.may_say(payload)?;
                 (S::hooks().service)(self, payload)
             }
             TransportMsg::ExtInfo(info) => {
@@ -147,7 +167,7 @@ impl<S: Side> Connection<S> {
                     .map(|e| (e.name.to_owned(), e.value.to_vec()))
                     .collect();
                 self.events.push_back(Event::ExtInfo(list));
-                Ok(())
+                self.idle_message()
             }
             TransportMsg::NewCompress(_) => Err(self.out_of_place(payload)),
         }
@@ -155,7 +175,7 @@ impl<S: Side> Connection<S> {
 
     /// Messages that ask for nothing: before login there is no good reason for
     /// many of them.
-    fn idle_message(&mut self) -> Result<(), Error> {
+    pub(super) fn idle_message(&mut self) -> Result<(), Error> {
         if self.is_open() {
             return Ok(());
         }
@@ -173,9 +193,7 @@ impl<S: Side> Connection<S> {
     }
 
     fn channel(&mut self, payload: Bytes) -> Result<(), Error> {
-        if !matches!(self.kex, Step::Idle | Step::ExpectInit { .. }) {
-            return Err(self.out_of_place(&payload));
-        }
+        self.may_say(&payload)?;
         match &mut self.phase {
             Phase::Open(mux) => Ok(mux.handle(payload, self.now, &mut self.output)?),
             Phase::Login => Err(self.out_of_place(&payload)),
@@ -204,4 +222,18 @@ impl<S: Side> Connection<S> {
         }
         .into()
     }
+}
+
+/// A peer's last words as they may be shown: control characters are escaped
+/// (RFC 4253 section 11.1 warns of them), and there is an end to it.
+fn shown(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(limits::TEXT) {
+        if c.is_control() && c != '\n' && c != '\t' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }

@@ -12,8 +12,8 @@ use carrick_wire::msg::kex::{DhInit, DhMsg, EcdhInit, EcdhMsg, GexInit, GexMsg, 
 use carrick_wire::{Encode, Mpint};
 use zeroize::Zeroizing;
 
-use super::hash::{GroupSizes, KexPublics};
-use super::{Finished, HostKeyVerified, Opening};
+use super::hash::GroupSizes;
+use super::{Finished, Group, HostKeyVerified, Opening, decode, publics};
 use crate::error::{Error, PeerFault};
 use crate::event::Trace;
 
@@ -37,13 +37,6 @@ pub enum Client {
     /// The signature is good; whether the key is the right one, the
     /// application says.
     AwaitVerdict(Box<Unconfirmed>),
-}
-
-/// The group that the server chose.
-pub struct Group {
-    sizes: GroupSizes,
-    prime: Vec<u8>,
-    generator: Vec<u8>,
 }
 
 /// An exchange that only lacks the application's word on the host key.
@@ -203,16 +196,6 @@ impl Client {
     }
 }
 
-fn decode<T>(result: Result<T, carrick_wire::DecodeError>) -> Result<T, Error> {
-    result.map_err(|error| {
-        PeerFault::Malformed {
-            message: "key exchange message",
-            error,
-        }
-        .into()
-    })
-}
-
 /// Our public value in the group that the server chose.
 fn group_reply(
     opening: Box<Opening>,
@@ -298,24 +281,7 @@ fn check_reply(
         .finish(reply.server_public)
         .map_err(|error| PeerFault::Kex(error.to_string()))?
         .encoded();
-    let publics = match (kex.shape, group) {
-        (KexShape::Ecdh, _) => KexPublics::Ecdh { client, server },
-        (_, None) => KexPublics::Dh { client, server },
-        (
-            _,
-            Some(Group {
-                sizes,
-                prime,
-                generator,
-            }),
-        ) => KexPublics::Group {
-            sizes,
-            prime,
-            generator,
-            client,
-            server,
-        },
-    };
+    let publics = publics(kex.shape, group, client, server);
     let hash = opening
         .transcript(reply.host_key, publics, shared.clone())
         .hash(kex.hash);

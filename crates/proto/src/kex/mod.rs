@@ -11,12 +11,15 @@ pub(crate) mod negotiate;
 pub(crate) mod server;
 
 use carrick_crypto::kdf;
+use carrick_crypto::kex::KexShape;
 use carrick_crypto::packet::{Framing, Open, Seal};
+use carrick_wire::DecodeError;
 use zeroize::Zeroizing;
 
 pub use hash::{GroupSizes, KexPublics, KexTranscript};
 pub use negotiate::{Direction, Negotiated, Preferences};
 
+use crate::error::{Error, PeerFault};
 use crate::transport::Ident;
 use negotiate::{Agreed, Compression, Suite};
 
@@ -78,6 +81,38 @@ impl Opening {
             shared,
         }
     }
+}
+
+/// The group of a group exchange (RFC 4419), asked for by one side and chosen
+/// by the other.
+pub struct Group {
+    sizes: GroupSizes,
+    prime: Vec<u8>,
+    generator: Vec<u8>,
+}
+
+/// The public values in the form of their message family.
+fn publics(shape: KexShape, group: Option<Group>, client: Vec<u8>, server: Vec<u8>) -> KexPublics {
+    match (shape, group) {
+        (KexShape::Ecdh, _) => KexPublics::Ecdh { client, server },
+        (_, None) => KexPublics::Dh { client, server },
+        (_, Some(group)) => KexPublics::Group {
+            sizes: group.sizes,
+            prime: group.prime,
+            generator: group.generator,
+            client,
+            server,
+        },
+    }
+}
+
+/// A message of the numbers 30 to 49, or the fault that it is not one.
+fn decode<T>(message: Result<T, DecodeError>) -> Result<T, Error> {
+    let malformed = |error| PeerFault::Malformed {
+        message: "key exchange message",
+        error,
+    };
+    message.map_err(|error| malformed(error).into())
 }
 
 /// What an exchange yields: the secrets that keys are derived from, and proof

@@ -12,7 +12,7 @@ use carrick_wire::msg::kex::{DhMsg, DhReply, EcdhMsg, EcdhReply, GexGroup, GexMs
 use carrick_wire::{Encode, Mpint};
 
 use super::hash::{GroupSizes, KexPublics, KexTranscript};
-use super::{Finished, HostKeyVerified, Opening};
+use super::{Finished, Group, HostKeyVerified, Opening, decode, publics};
 use crate::error::{Error, PeerFault};
 
 /// Where the server stands.
@@ -31,13 +31,6 @@ pub enum Server {
     },
     /// The owner of the host key signs.
     AwaitSignature(Box<Unsigned>),
-}
-
-/// The group that the application chose.
-pub struct Group {
-    sizes: GroupSizes,
-    prime: Vec<u8>,
-    generator: Vec<u8>,
 }
 
 /// An exchange that only lacks the signature.
@@ -63,16 +56,6 @@ pub(crate) fn begin(opening: Box<Opening>) -> Server {
             group: None,
         },
     }
-}
-
-fn decode<T>(result: Result<T, carrick_wire::DecodeError>) -> Result<T, Error> {
-    result.map_err(|error| {
-        PeerFault::Malformed {
-            message: "key exchange message",
-            error,
-        }
-        .into()
-    })
 }
 
 impl Server {
@@ -182,24 +165,7 @@ fn respond(
     };
     let (server, shared) = outcome.map_err(|error| PeerFault::Kex(error.to_string()))?;
     let client = client.to_vec();
-    let publics = match (kex.shape, group) {
-        (KexShape::Ecdh, _) => KexPublics::Ecdh { client, server },
-        (_, None) => KexPublics::Dh { client, server },
-        (
-            _,
-            Some(Group {
-                sizes,
-                prime,
-                generator,
-            }),
-        ) => KexPublics::Group {
-            sizes,
-            prime,
-            generator,
-            client,
-            server,
-        },
-    };
+    let publics = publics(kex.shape, group, client, server);
     let transcript = opening.transcript(host_key, publics, shared.encoded());
     Ok(Unsigned {
         opening,
