@@ -61,24 +61,26 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
         }
     }
 
+    /// Input and timers first: what they lead to is written in the same turn.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<Progress, Error> {
-        let mut progress = Progress::None;
-        if self.broken.is_none() {
-            match self.write(cx) {
-                Ok(Progress::Some) => progress = Progress::Some,
-                Ok(Progress::None) => {}
-                // The peer may have said why it went: that is read first.
-                Err(error) => self.broken = Some(error),
-            }
-        }
         let read = self.read(cx)?;
         if let (Some(error), Progress::None) = (&self.broken, &read) {
             return Err(error.clone());
         }
-        if read == Progress::Some || self.time(cx) == Progress::Some {
-            progress = Progress::Some;
+        let time = self.time(cx);
+        if self.broken.is_none() {
+            match self.write(cx) {
+                Ok(Progress::Some) => return Ok(Progress::Some),
+                Ok(Progress::None) => {}
+                // The peer may have said why it went: that is read first.
+                Err(error) => {
+                    self.broken = Some(error);
+                    return Ok(Progress::Some);
+                }
+            }
         }
-        Ok(progress)
+        let some = read == Progress::Some || time == Progress::Some;
+        Ok(if some { Progress::Some } else { Progress::None })
     }
 
     /// Reads what is there, up to a bound.

@@ -144,6 +144,22 @@ async fn data_both_ways_while_keys_are_renewed() {
     through(&client, 5_000_000).await;
 }
 
+/// Regression: the exchange was planned on the timer's wake-up, but sat there
+/// until the next packet.
+#[tokio::test]
+async fn keys_are_renewed_by_time_on_an_idle_connection() {
+    let (client, server) = pair(|config| {
+        let time = Some(Duration::from_millis(200));
+        config.common.rekey = RekeyLimit { bytes: None, time };
+    })
+    .await;
+    let before = server.transferred().1;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let after = server.transferred().1;
+    assert!(after > before + 1000, "{before} {after}");
+    drop(client);
+}
+
 #[tokio::test]
 async fn many_channels_at_once() {
     let (client, server) = pair(|_| {}).await;

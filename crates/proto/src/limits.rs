@@ -34,6 +34,14 @@ pub const IDLE_MESSAGES_BEFORE_LOGIN: u32 = 1024;
 /// Key exchanges that a peer may ask for before login.
 pub const KEX_BEFORE_LOGIN: u32 = 8;
 
+/// Key exchanges in a row that a peer may ask for after login within a second
+/// each, with nothing sent in between.
+pub const KEX_FOR_NOTHING: u32 = 64;
+
+/// Bytes of answers (with the cost of keeping them) that may wait for the end
+/// of a key exchange: a peer that asks for more meanwhile is cut off.
+pub const DEFERRED: usize = 1024 * 1024;
+
 /// Authentication requests in all, whatever the application decides of each.
 pub const AUTH_REQUESTS: u32 = 1024;
 
@@ -87,7 +95,12 @@ pub const WINDOW_MOST: u32 = 64 * 1024 * 1024;
 pub const WINDOW_TOTAL: u64 = 256 * 1024 * 1024;
 
 /// Data in one packet, as we announce it: what every peer can send.
-pub const DATA_PACKET: u32 = 64 * 1024;
+pub const DATA_PACKET: u32 = 32 * 1024;
+
+/// The same, as we announce it to our own kind. Larger pieces save work; but an
+/// OpenSSH client with a small `RekeyLimit` renews its keys before each of them
+/// (it counts the bytes of the next packet as blocks).
+pub const DATA_PACKET_CARRICK: u32 = 64 * 1024;
 
 /// Data in one packet that we send, whatever the peer would take.
 pub const DATA_PACKET_SENT: u32 = 64 * 1024;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use carrick_crypto::rng::Rng;
 use carrick_wire::Writer;
+use zeroize::Zeroizing;
 
 use crate::limits;
 use crate::mux::Outbox;
@@ -20,10 +21,20 @@ pub(crate) struct Output {
     /// After so many bytes under one key no more bulk data is taken: a key
     /// exchange is due.
     key_bytes: u64,
-    deferred: VecDeque<Vec<u8>>,
+    deferred: VecDeque<Deferred>,
     deferred_bytes: usize,
     scratch: Vec<u8>,
 }
+
+/// A message that waits for the end of an exchange. It may hold a password.
+struct Deferred {
+    payload: Zeroizing<Vec<u8>>,
+    /// Its packet is to hide its length.
+    secret: bool,
+}
+
+/// What one waiting message costs beyond its bytes: small ones count too.
+const DEFERRED_COST: usize = 64;
 
 impl Output {
     pub(crate) fn new(sealer: Sealer, rng: Box<dyn Rng>) -> Self {
@@ -46,18 +57,30 @@ impl Output {
     /// Sends any other message, now or after the exchange.
     pub(crate) fn message(&mut self, payload: &[u8]) {
         if self.blocked {
-            self.deferred_bytes += payload.len();
-            self.deferred.push_back(payload.to_vec());
+            self.defer(payload, false);
         } else {
             self.transport(payload);
         }
+    }
+
+    fn defer(&mut self, payload: &[u8], secret: bool) {
+        self.deferred_bytes += payload.len() + DEFERRED_COST;
+        self.deferred.push_back(Deferred {
+            payload: Zeroizing::new(payload.to_vec()),
+            secret,
+        });
+    }
+
+    /// How much waits for the end of the exchange.
+    pub(crate) fn deferred(&self) -> usize {
+        self.deferred_bytes
     }
 
     /// As [`Self::message`], in a packet whose length does not tell the
     /// length of the secret in it.
     pub(crate) fn secret_message(&mut self, payload: &[u8]) {
         if self.blocked {
-            self.message(payload);
+            self.defer(payload, true);
         } else {
             self.sealer.padded_packet(payload, &mut *self.rng);
         }
@@ -77,8 +100,12 @@ impl Output {
     pub(crate) fn unblock(&mut self) {
         self.blocked = false;
         self.deferred_bytes = 0;
-        for payload in core::mem::take(&mut self.deferred) {
-            self.transport(&payload);
+        for message in core::mem::take(&mut self.deferred) {
+            if message.secret {
+                self.secret_message(&message.payload);
+            } else {
+                self.transport(&message.payload);
+            }
         }
     }
 

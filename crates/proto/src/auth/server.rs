@@ -155,10 +155,27 @@ impl ServerAuth {
         matches!(self.state, State::AwaitAnswer { .. })
     }
 
+    /// Whether the client asked for the service.
+    pub(crate) fn is_begun(&self) -> bool {
+        !matches!(self.state, State::ExpectService)
+    }
+
+    fn count(&mut self) -> Result<(), Error> {
+        self.requests += 1;
+        if self.requests > limits::AUTH_REQUESTS {
+            return Err(PeerFault::TooMany("authentication requests").into());
+        }
+        Ok(())
+    }
+
     /// Takes SERVICE_REQUEST: the payload to send.
     pub(crate) fn service_request(&mut self, payload: &[u8]) -> Result<Vec<u8>, Error> {
         let request: ServiceRequest<'_> = decode(payload, "SSH_MSG_SERVICE_REQUEST")?;
+        // Some clients ask again before each attempt; OpenSSH lets them.
         if !matches!(self.state, State::ExpectService) {
+            self.count()?;
+        }
+        if self.waits() {
             return Err(self.unexpected(payload));
         }
         if request.service != names::service::USERAUTH {
@@ -181,10 +198,7 @@ impl ServerAuth {
         id: QuestionId,
     ) -> Result<AuthAttempt, Error> {
         let number = payload.first().copied().unwrap_or(0);
-        self.requests += 1;
-        if self.requests > limits::AUTH_REQUESTS {
-            return Err(PeerFault::TooMany("authentication requests").into());
-        }
+        self.count()?;
         match (number, &self.state) {
             (Request::NUMBER, State::ExpectRequest | State::ExpectResponse) => {
                 let request: Request<'_> = decode(payload, "SSH_MSG_USERAUTH_REQUEST")?;

@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use carrick_crypto::rng::Rng;
 use carrick_wire::Encode;
+use carrick_wire::msg::auth::Banner;
 use carrick_wire::msg::transport::{ExtInfo, Extension};
 use carrick_wire::{Secret, names};
+use zeroize::Zeroizing;
 
 use super::dispatch::Hooks;
 use super::{CommonConfig, Connection, Phase, Side};
@@ -90,6 +92,9 @@ impl Connection<Client> {
 
     /// Answers [`ClientEvent::VerifyHostKey`]. A refusal ends the connection.
     pub fn answer_host_key(&mut self, id: QuestionId, accept: bool) -> Result<(), Misuse> {
+        if self.dead.is_some() {
+            return Err(Misuse::Over);
+        }
         if self.side.asked != Some(id) {
             return Err(Misuse::NoSuchQuestion);
         }
@@ -135,7 +140,7 @@ impl Connection<Client> {
     /// answered.
     pub fn authenticate(&mut self, user: &str, attempt: &AuthRequest<'_>) -> Result<(), Misuse> {
         let auth = self.auth()?;
-        let payload = auth.attempt(user, attempt)?;
+        let payload = Zeroizing::new(auth.attempt(user, attempt)?);
         self.output.secret_message(&payload);
         Ok(())
     }
@@ -143,7 +148,7 @@ impl Connection<Client> {
     /// Answers the prompts of keyboard-interactive.
     pub fn respond(&mut self, answers: &[Secret]) -> Result<(), Misuse> {
         let auth = self.auth()?;
-        let payload = auth.respond(answers)?;
+        let payload = Zeroizing::new(auth.respond(answers)?);
         self.output.secret_message(&payload);
         Ok(())
     }
@@ -229,8 +234,11 @@ impl Connection<Client> {
     }
 
     fn auth_message(&mut self, payload: &[u8]) -> Result<(), Error> {
-        if self.is_open() || !matches!(self.kex, Step::Idle | Step::ExpectInit { .. }) {
+        if self.is_open() {
             return Err(self.out_of_place(payload));
+        }
+        if payload.first() == Some(&Banner::NUMBER) {
+            self.idle_message()?;
         }
         match &mut self.side.auth {
             Some(auth) => {

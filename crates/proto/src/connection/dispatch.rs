@@ -42,8 +42,13 @@ pub struct Hooks<S: Side> {
 impl<S: Side> Connection<S> {
     /// Takes everything off the receive buffer that is whole.
     pub(super) fn process(&mut self) {
-        while self.dead.is_none() && !self.waits() && self.output.backlog() < limits::REPLIES {
+        while self.wants_read() {
+            let deferred = self.output.deferred();
             match self.step() {
+                Ok(true) if self.output.deferred() > deferred.max(limits::DEFERRED) => {
+                    let what = "messages to answer during a key exchange";
+                    self.fail(PeerFault::TooMany(what).into());
+                }
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => self.fail(error),
@@ -68,6 +73,10 @@ impl<S: Side> Connection<S> {
             IdentStep::Preamble(line) => self.events.push_back(Event::Preamble(line)),
             IdentStep::Done(ident) => {
                 self.config.mux.openssh_peer = ident.takes_openssh_extras();
+                if ident.is_carrick() {
+                    let most = limits::DATA_PACKET_CARRICK;
+                    self.config.mux.max_packet = self.config.mux.max_packet.max(most);
+                }
                 self.peer = Some(ident);
                 self.events.push_back(Event::PeerIdent);
                 self.open_kex();
@@ -194,6 +203,7 @@ impl<S: Side> Connection<S> {
 
     fn channel(&mut self, payload: Bytes) -> Result<(), Error> {
         self.may_say(&payload)?;
+        self.rekeys_for_nothing = 0;
         match &mut self.phase {
             Phase::Open(mux) => Ok(mux.handle(payload, self.now, &mut self.output)?),
             Phase::Login => Err(self.out_of_place(&payload)),

@@ -1,6 +1,8 @@
 //! Key exchange as part of a connection: when it starts, how keys come into
 //! force.
 
+use std::time::Duration;
+
 use carrick_wire::msg::transport::{KexInit, NewKeys};
 use carrick_wire::{Encode, Reader};
 
@@ -10,6 +12,9 @@ use crate::event::{Event, Trace};
 use crate::kex::negotiate::{CLIENT_MARKERS, Compression, SERVER_MARKERS, agree, our_kexinit};
 use crate::kex::{Finished, Opening, Step, derive};
 use crate::limits;
+
+/// Keys that are replaced sooner than this had better been used.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
 
 impl<S: Side> Connection<S> {
     /// Sends our KEXINIT, if none is out.
@@ -52,7 +57,26 @@ impl<S: Side> Connection<S> {
         }
     }
 
+    /// New keys cost much and are asked for with few bytes: a peer that wants
+    /// them again and again, at once and without a use of those it has, is up
+    /// to no good.
+    fn check_need(&mut self) -> Result<(), Error> {
+        let age = self
+            .now
+            .saturating_duration_since(self.opener.usage().since());
+        let unused = self.output.sealer.usage().packets() == 0;
+        if !self.is_open() || !matches!(self.kex, Step::Idle) || !unused || age > SHORT_LIFE {
+            return Ok(());
+        }
+        self.rekeys_for_nothing += 1;
+        if self.rekeys_for_nothing > limits::KEX_FOR_NOTHING {
+            return Err(PeerFault::TooMany("key exchanges for nothing").into());
+        }
+        Ok(())
+    }
+
     pub(super) fn peer_kexinit(&mut self, payload: &[u8], seq: u32) -> Result<(), Error> {
+        self.check_need()?;
         self.open_kex();
         let ours = match core::mem::replace(&mut self.kex, Step::Idle) {
             Step::ExpectInit { ours } => ours,

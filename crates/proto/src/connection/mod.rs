@@ -108,6 +108,8 @@ pub struct Connection<S: Side> {
     /// server, and server to client.
     bounds: (u64, u64),
     kex_count: u32,
+    /// Exchanges in a row that the peer asked for with nothing in between.
+    rekeys_for_nothing: u32,
     idle_messages: u32,
     phase: Phase,
     events: VecDeque<Event<S::Event>>,
@@ -184,6 +186,7 @@ impl<S: Side> Connection<S> {
             rekey_wanted: false,
             bounds: (u64::MAX, u64::MAX),
             kex_count: 0,
+            rekeys_for_nothing: 0,
             idle_messages: 0,
             phase: Phase::Login,
             events: VecDeque::new(),
@@ -243,7 +246,7 @@ impl<S: Side> Connection<S> {
     /// Whether the driver should read from the socket: not while an answer of
     /// the application is due, nor while the peer does not take our answers.
     pub fn wants_read(&self) -> bool {
-        self.dead.is_none() && !self.waits() && self.output.backlog() < limits::REPLIES
+        self.dead.is_none() && !self.waits() && self.output.sealer.pending() < limits::REPLIES
     }
 
     /// Whether a packet is waiting for the application to take events or
@@ -253,7 +256,7 @@ impl<S: Side> Connection<S> {
             Phase::Open(mux) => !mux.wants_input(),
             Phase::Login => false,
         };
-        mux_full || (S::hooks().waits)(self)
+        mux_full || self.events.len() >= limits::EVENTS || (S::hooks().waits)(self)
     }
 
     /// The receive buffer, to append received bytes to and to give back with

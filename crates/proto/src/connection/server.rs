@@ -186,8 +186,12 @@ impl Connection<Server> {
     }
 
     /// Shows text to the user before they are logged in (RFC 4252 section 5.4).
+    /// Not before the client has asked for the authentication service.
     pub fn banner(&mut self, text: &str) -> Result<(), Misuse> {
-        if self.is_open() {
+        if self.dead.is_some() {
+            return Err(Misuse::Over);
+        }
+        if self.is_open() || !self.side.auth.is_begun() {
             return Err(Misuse::WrongPhase);
         }
         let banner = Banner {
@@ -237,7 +241,9 @@ impl Connection<Server> {
                         transcript: unsigned.transcript().clone(),
                     };
                     self.asked(id, ServerEvent::SignKex(question));
-                    self.side.host_key = host_key;
+                    if self.session_id.is_none() {
+                        self.side.host_key = host_key;
+                    }
                 }
                 step
             }
@@ -267,7 +273,7 @@ impl Connection<Server> {
     }
 
     fn service(&mut self, payload: &[u8]) -> Result<(), Error> {
-        if self.is_open() || self.kex_count == 0 {
+        if self.is_open() {
             return Err(self.out_of_place(payload));
         }
         let accept = self.side.auth.service_request(payload)?;
@@ -283,8 +289,7 @@ impl Connection<Server> {
         if self.is_open() && number == Request::NUMBER {
             return Ok(());
         }
-        let exchanging = !matches!(self.kex, Step::Idle | Step::ExpectInit { .. });
-        if self.is_open() || self.kex_count == 0 || exchanging {
+        if self.is_open() {
             return Err(self.out_of_place(payload));
         }
         self.rtt.stop(self.now);

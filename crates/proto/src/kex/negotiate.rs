@@ -246,7 +246,11 @@ pub(crate) fn agree(
         &theirs.kex,
         &theirs.host_key,
         &theirs.cipher_c2s,
+        &theirs.cipher_s2c,
         &theirs.mac_c2s,
+        &theirs.mac_s2c,
+        &theirs.compression_c2s,
+        &theirs.compression_s2c,
     ] {
         if list.iter().nth(limits::NAMES).is_some() {
             return Err(PeerFault::TooMany("names in a KEXINIT").into());

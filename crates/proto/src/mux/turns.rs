@@ -82,11 +82,17 @@ impl Turns {
     /// Begins a round if it is time: who is to be told. `asker` wants a share
     /// in it too, whether it waits or not.
     pub(super) fn begin(&mut self, room: usize, asker: Option<ChannelId>) -> Vec<ChannelId> {
-        let over = self.told.is_empty() || room > self.seen;
-        if self.waiting.is_empty() || room < ROOM_LEAST || !over {
+        // With all the room there is, nobody is in anybody's way: those who
+        // were told and do not come must not hold up the rest.
+        let over = self.told.is_empty() || room > self.seen || room >= limits::BACKLOG;
+        if room < ROOM_LEAST || !over {
             return Vec::new();
         }
-        let extra = asker.is_some_and(|id| !self.waiting.contains(&id));
+        if self.waiting.is_empty() && asker.is_none() {
+            return Vec::new();
+        }
+        let extra =
+            asker.is_some_and(|id| !self.waiting.contains(&id) && !self.told.contains(&id));
         let sharers = self.waiting.len() + self.told.len() + usize::from(extra);
         self.share = match sharers {
             0 | 1 => usize::MAX,
@@ -94,6 +100,11 @@ impl Turns {
         };
         self.round = self.round.wrapping_add(1);
         self.seen = room;
+        if self.waiting.is_empty() {
+            // The round that is over binds the asker no more; those who were
+            // told in it may still come.
+            return Vec::new();
+        }
         self.told = core::mem::take(&mut self.waiting).into();
         self.told.clone()
     }
@@ -168,5 +179,37 @@ mod tests {
         turns.wait(&mut Turn::default(), ChannelId(1));
         turns.leave(ChannelId(1));
         assert!(turns.begin(ROOM, None).is_empty());
+    }
+
+    #[test]
+    fn one_who_is_told_and_does_not_come_holds_up_nobody() {
+        let mut turns = Turns::new();
+        let (mut lazy, mut keen) = (Turn::default(), Turn::default());
+        let (lazy_id, keen_id) = (ChannelId(1), ChannelId(2));
+        turns.wait(&mut lazy, lazy_id);
+        assert_eq!(turns.begin(limits::BACKLOG, None), [lazy_id]);
+        // The first never comes; all that was queued has left.
+        turns.wait(&mut keen, keen_id);
+        assert_eq!(turns.begin(limits::BACKLOG, None), [keen_id]);
+    }
+
+    #[test]
+    fn a_share_ends_with_its_round_though_nobody_waits() {
+        let mut turns = Turns::new();
+        let ids = [ChannelId(1), ChannelId(2)];
+        let mut all = [Turn::default(), Turn::default()];
+        for (id, turn) in ids.into_iter().zip(&mut all) {
+            turns.wait(turn, id);
+        }
+        assert_eq!(turns.begin(ROOM, None), ids);
+        for (id, turn) in ids.into_iter().zip(&mut all) {
+            turn.told();
+            assert_eq!(turns.ask(turn, id, ROOM), ROOM / 2);
+            turns.used(turn, ROOM / 2);
+        }
+        // Both used their shares, all of it has left, and nobody waits: there
+        // is nobody who would tell one that waited now.
+        assert!(turns.begin(ROOM, Some(ids[0])).is_empty());
+        assert_eq!(turns.ask(&all[0], ids[0], ROOM), ROOM);
     }
 }

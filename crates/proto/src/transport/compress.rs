@@ -57,6 +57,12 @@ impl Inflate {
                 return Err(PeerFault::BadCompression);
             }
             if out.len() < out.capacity() {
+                // What is left over lies behind the end of the stream, and a
+                // stream of SSH has none.
+                let used = usize::try_from(self.0.total_in() - before);
+                if used != Ok(payload.len()) {
+                    return Err(PeerFault::BadCompression);
+                }
                 return Ok(Bytes::from(out));
             }
         }

@@ -29,11 +29,16 @@ impl Ident {
         self.0.splitn(3, '-').nth(2).unwrap_or_default()
     }
 
+    /// Whether the peer is of our own kind.
+    pub fn is_carrick(&self) -> bool {
+        self.software().starts_with("Carrick_")
+    }
+
     /// Whether the peer calls itself OpenSSH, or is of our own kind: those get
     /// the messages that other implementations were seen to trip over
     /// (`eow@openssh.com`, `no-more-sessions@openssh.com`).
     pub fn takes_openssh_extras(&self) -> bool {
-        self.software().starts_with("OpenSSH") || self.software().starts_with("Carrick_")
+        self.software().starts_with("OpenSSH") || self.is_carrick()
     }
 
     fn parse(line: &str) -> Result<Self, PeerFault> {

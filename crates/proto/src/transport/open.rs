@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use carrick_crypto::packet::{Framing, Open, PacketPos};
+use zeroize::Zeroize;
 
 use super::compress::Inflate;
 use super::frame;
@@ -269,15 +270,26 @@ impl Opener {
     }
 }
 
-/// Cuts the payload out of an opened packet.
-fn payload_of(packet: BytesMut, length: usize) -> Result<Bytes, PeerFault> {
+/// Messages of user authentication, which may hold passwords.
+const AUTHENTICATION: core::ops::RangeInclusive<u8> = 50..=79;
+
+/// Cuts the payload out of an opened packet. What may hold a password is moved
+/// out of the receive buffer, to memory that can be wiped.
+fn payload_of(mut packet: BytesMut, length: usize) -> Result<Bytes, PeerFault> {
     let pad = packet.get(4).copied().unwrap_or(0);
     let payload = (length - 1)
         .checked_sub(usize::from(pad))
         .filter(|_| pad >= 4)
         .ok_or(PeerFault::BadPadding(pad))?;
-    let mut packet = packet.freeze();
     packet.advance(frame::HEADER);
     packet.truncate(payload);
-    Ok(packet)
+    if packet
+        .first()
+        .is_some_and(|number| AUTHENTICATION.contains(number))
+    {
+        let apart = Bytes::copy_from_slice(&packet);
+        packet.zeroize();
+        return Ok(apart);
+    }
+    Ok(packet.freeze())
 }

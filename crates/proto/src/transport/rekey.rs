@@ -27,6 +27,11 @@ impl Usage {
         self.bytes += bytes;
     }
 
+    /// Since when the key is in force.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
     pub(crate) fn packets(&self) -> u64 {
         self.packets
     }

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use carrick_crypto::packet::{Framing, PacketPos, Seal, SealKey};
 use carrick_crypto::rng::Rng;
+use zeroize::Zeroize;
 
 use super::compress::Deflate;
 use super::frame;
@@ -212,6 +213,9 @@ impl Sealer {
             place.copy_from_slice(body);
         }
         let body_len = body.len();
+        if hide > 0 {
+            packed.zeroize();
+        }
         self.scratch = packed;
         self.finish(batch, start, body_len, hide, rng);
     }
@@ -328,7 +332,9 @@ impl Sealer {
         } else if self.pending == 0 {
             self.spare = None;
             self.spare_slots = Vec::new();
-            self.scratch = Vec::new();
+            if self.open.is_none() {
+                self.scratch = Vec::new();
+            }
         }
     }
 

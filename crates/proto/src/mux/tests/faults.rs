@@ -205,13 +205,13 @@ fn window_exceeded() {
 fn packet_too_large() {
     let mut end = End::server();
     let id = end.open();
-    let data = vec![0; 64 * 1024 + 1];
+    let data = vec![0; 32 * 1024 + 1];
     let fault = MuxFault::PacketTooLarge {
         channel: id,
-        max: 65536,
-        len: 65537,
+        max: 32768,
+        len: 32769,
     };
-    let says = "65537 bytes of data in one packet on channel 0, whose maximum is 65536";
+    let says = "32769 bytes of data in one packet on channel 0, whose maximum is 32768";
     wrong(
         &mut end,
         &msg::Data {
