@@ -91,8 +91,7 @@ impl Turns {
         if self.waiting.is_empty() && asker.is_none() {
             return Vec::new();
         }
-        let extra =
-            asker.is_some_and(|id| !self.waiting.contains(&id) && !self.told.contains(&id));
+        let extra = asker.is_some_and(|id| !self.waiting.contains(&id) && !self.told.contains(&id));
         let sharers = self.waiting.len() + self.told.len() + usize::from(extra);
         self.share = match sharers {
             0 | 1 => usize::MAX,
