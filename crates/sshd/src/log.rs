@@ -100,6 +100,20 @@ pub fn start(level: Level, sink: Sink) {
     }
 }
 
+/// Lets go of standard error, which may be somebody's terminal or the log's
+/// file, in a process that has another way to the log: what would be written
+/// there goes that way.
+pub fn instead_of_stderr() -> std::io::Result<()> {
+    std::panic::set_hook(Box::new(|panic| {
+        // The lock is taken where the panic happened while writing a line.
+        if let Ok(sink) = SINK.try_lock() {
+            drop(sink);
+            write(Level::Fatal, format_args!("{panic}"));
+        }
+    }));
+    carrick_sys::daemonize::to_dev_null(false, false, true)
+}
+
 /// The level.
 pub fn level() -> Level {
     Level::from_number(LEVEL.load(Ordering::Relaxed))

@@ -99,6 +99,7 @@ fn begin() -> io::Result<Broker> {
         let _ = monitor.send(&Report::Log(line), &[]);
     };
     log::start(level, Sink::Process(Box::new(carry)));
+    log::instead_of_stderr()?;
     Ok(Broker {
         start,
         worker: Link::inherited(worker),

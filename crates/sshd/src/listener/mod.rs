@@ -24,6 +24,7 @@ use std::path::Path;
 use std::process::Command;
 
 use carrick_sys::{daemonize, process};
+use rustix::fs::Mode;
 
 use crate::args::{Args, Task};
 use crate::handoff::{self, Handoff};
@@ -37,6 +38,9 @@ pub const EXIT_FATAL: u8 = 255;
 /// Does what the command line says; the exit status.
 pub fn run(args: &Args, restarted: bool) -> u8 {
     process::close_on_exec_all();
+    // What this daemon and its sessions make, others do not write to.
+    let mask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    rustix::process::umask(mask | Mode::WGRP | Mode::WOTH);
     if let Some(path) = &args.log_file
         && let Err(problem) = log_to_file(path)
     {

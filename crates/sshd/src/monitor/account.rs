@@ -34,7 +34,9 @@ pub fn is_allowed(
     let field = shadow
         .as_ref()
         .map_or(account.password.as_slice(), |entry| &entry.hash);
-    if is_locked(field) {
+    // PAM's account modules decide alone where they are asked to, and a
+    // locked password shuts nobody out there.
+    if !options.use_pam && is_locked(field) {
         info!("User {name} not allowed because account is locked");
         return false;
     }

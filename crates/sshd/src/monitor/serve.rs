@@ -4,14 +4,18 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use carrick_config::sshd::{Options, UserEnvironment};
 use carrick_config::words::ServerCompression;
+use carrick_crypto::kex::fallback_group;
 use carrick_crypto::rng::SystemRng;
 use carrick_keys::moduli::Moduli;
-use carrick_sys::{identity, passwd};
+use carrick_sys::{identity, passwd, process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::SIGALRM;
 
 use super::endpoint::Endpoint;
 use super::lines::Lines;
@@ -23,11 +27,14 @@ use super::system::Peer;
 use super::{EXIT_GRACE, Role};
 use crate::handoff::Handoff;
 use crate::listener::EXIT_FATAL;
+use crate::listener::bind::strerror;
 use crate::log::{self, Level, error, info, verbose};
-use crate::rpc::preauth::{Answer, Ask, Ending, Group, Judged, Setup, Sizes, Verdict};
+use crate::rpc::preauth::{Answer, Ask, Ending, Group, Judged, Line, Setup, Sizes, Verdict};
 use crate::rpc::{Link, broker, postauth};
 use crate::settings::{self, Config};
 
+/// How long after LoginGraceTime a monitor that is stuck ends by force.
+const HANGS: Duration = Duration::from_secs(2);
 /// How long a worker has to say goodbye to its peer.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// Behind lines from before the login.
@@ -126,14 +133,40 @@ pub fn serve(
     let mut login = Login::new(machine, options.clone(), who, handoff.delay_salt);
     let grace = options.login_grace_time;
     let deadline = (!grace.is_zero()).then(|| started + grace);
+    let watchdog = Watchdog::set(deadline)?;
     match connection.login(&mut login, deadline) {
         Ok((banner, user)) => {
+            drop(watchdog);
             drop(login);
             // From here on the connection does not count among MaxStartups.
             drop(startup);
             connection.session(banner, &user)
         }
         Err(end) => Ok(connection.give_up(end)),
+    }
+}
+
+/// Ends this process where it hangs, as in a name service or a file system
+/// that does not answer, beyond the time for the login. The worker ends with it.
+struct Watchdog(Arc<AtomicBool>);
+
+impl Watchdog {
+    fn set(deadline: Option<Instant>) -> io::Result<Self> {
+        let armed = Arc::new(AtomicBool::new(deadline.is_some()));
+        if let Some(deadline) = deadline {
+            let status = i32::from(EXIT_GRACE);
+            signal_hook::flag::register_conditional_shutdown(SIGALRM, status, Arc::clone(&armed))?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            process::alarm(Some(left + HANGS));
+        }
+        Ok(Self(armed))
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+        process::alarm(None);
     }
 }
 
@@ -177,8 +210,6 @@ fn setup(options: &Options, handoff: &Handoff, peer: &Endpoint) -> Setup {
         user_key_algorithms: options.pubkey_accepted_algorithms.clone(),
         rekey_bytes: options.rekey_limit.bytes,
         rekey_seconds: options.rekey_limit.time.as_secs(),
-        alive_interval: options.client_alive_interval.as_secs(),
-        alive_count: options.client_alive_count_max,
         log_level: log::level().number(),
         peer: peer.pair(),
         cell: handoff.cell.clone(),
@@ -245,22 +276,40 @@ impl Connection {
     }
 
     fn answer(&self, answer: &Answer) -> io::Result<()> {
-        self.worker.link.send(answer, &[])
+        self.worker.link.answer(answer, &[])
     }
 
     /// A group from the moduli file, which is read anew: it is long, and few
-    /// connections need it.
+    /// connections need it. Without one that fits, one that everybody has.
     fn group(&mut self, sizes: &Sizes) -> Option<Group> {
-        let path = self.moduli_file.as_deref()?;
-        let text = std::fs::read_to_string(path)
-            .inspect_err(|problem| error!("cannot read {path}: {problem}"))
-            .ok()?;
-        let moduli = Moduli::parse(&text);
-        let group = moduli.choose(sizes.min, sizes.preferred, sizes.max, &mut self.rng)?;
-        Some(Group {
-            prime: group.prime.clone(),
-            generator: group.generator.clone(),
-        })
+        let path = self.moduli_file.as_deref().unwrap_or_default();
+        match std::fs::read_to_string(path) {
+            Err(problem) => {
+                let problem = strerror(&problem);
+                self.warn(format!(
+                    "WARNING: could not open {path} ({problem}), using fixed modulus"
+                ));
+            }
+            Ok(text) => {
+                let moduli = Moduli::parse(&text);
+                let (min, most) = (sizes.min, sizes.max);
+                if let Some(group) = moduli.choose(min, sizes.preferred, most, &mut self.rng) {
+                    return Some(Group {
+                        prime: group.prime.clone(),
+                        generator: group.generator.clone(),
+                    });
+                }
+                self.warn(format!("WARNING: no suitable primes in {path}"));
+            }
+        }
+        let (prime, generator) = fallback_group(sizes.max).ok()?;
+        Some(Group { prime, generator })
+    }
+
+    /// A line of our own that a worker can bring about as often as it likes.
+    fn warn(&mut self, text: String) {
+        let level = Level::Info.number();
+        self.lines.write(&Line { level, text }, "", Instant::now());
     }
 
     /// Ends a connection that came to no login; the exit status.
@@ -318,6 +367,8 @@ impl Connection {
         let session = postauth::Session {
             max_sessions: options.max_sessions,
             accept_env: options.accept_env.clone(),
+            alive_interval: options.client_alive_interval.as_secs(),
+            alive_count: options.client_alive_count_max,
         };
         let judged = Judged {
             banner,
@@ -325,10 +376,10 @@ impl Connection {
         };
         self.worker
             .link
-            .send(&Answer::Judged(judged), &[for_worker.as_fd()])?;
+            .answer(&Answer::Judged(judged), &[for_worker.as_fd()])?;
         drop(for_worker);
         let name = format!("sshd-session: {}", user.account().name);
-        let broker = spawn(Role::Broker, &name)?;
+        let mut broker = spawn(Role::Broker, &name)?;
         broker
             .link
             .send(&self.broker_start(user)?, &[for_broker.as_fd()])?;
@@ -337,18 +388,22 @@ impl Connection {
             Level::Debug1,
             format_args!("User child is on pid {}", broker.child.id()),
         );
-        let ended = self.attend(broker, &user.account().name);
-        if let Err(problem) = &ended {
-            error!("{problem}");
-            self.stop();
-            return Ok(EXIT_FATAL);
+        let ended = self.attend(&broker, &user.account().name);
+        // The broker ends when its line to the worker does.
+        self.stop();
+        drop(broker.link);
+        broker.child.wait()?;
+        match ended {
+            Ok(()) => Ok(0),
+            Err(problem) => {
+                error!("{problem}");
+                Ok(EXIT_FATAL)
+            }
         }
-        self.reap();
-        Ok(0)
     }
 
-    /// Answers worker and broker until the worker is gone.
-    fn attend(&mut self, mut broker: Helper, user: &str) -> io::Result<()> {
+    /// Answers worker and broker until the worker is gone, or has said all.
+    fn attend(&mut self, broker: &Helper, user: &str) -> io::Result<()> {
         let mut broker_lines = Lines::new(Instant::now());
         let mut broker_open = true;
         loop {
@@ -371,15 +426,12 @@ impl Connection {
                 }
             }
             if ready[0] && !self.attend_worker(user)? {
-                break;
+                return Ok(());
             }
         }
-        // It ends when its line to the worker does.
-        drop(broker.link);
-        broker.child.wait().map(|_| ())
     }
 
-    /// Answers the worker's next question; whether there was one.
+    /// Answers the worker's next question; whether more may come.
     fn attend_worker(&mut self, user: &str) -> io::Result<bool> {
         let Some((ask, fds)) = self.worker.link.receive::<postauth::Ask>()? else {
             return Ok(false);
@@ -394,16 +446,17 @@ impl Connection {
                 let signature = self.signer.sign(&ask).map_err(violation)?;
                 self.worker
                     .link
-                    .send(&postauth::Answer::Signed(signature), &[])?;
+                    .answer(&postauth::Answer::Signed(signature), &[])?;
             }
             postauth::Ask::Group(sizes) => {
                 let group = self.group(&sizes);
                 self.worker
                     .link
-                    .send(&postauth::Answer::Group(group), &[])?;
+                    .answer(&postauth::Answer::Group(group), &[])?;
             }
             postauth::Ask::Ended(ending) => {
                 self.log_end(&ending, &format!("user {user} "), "");
+                return Ok(false);
             }
         }
         Ok(true)
@@ -505,6 +558,7 @@ impl End {
 }
 
 /// Waits until one of `links` can be read, or the deadline: which ones can.
+/// None can once the deadline is over, so that no flood puts it off.
 fn readable(links: &[&Link], deadline: Option<Instant>) -> io::Result<Vec<bool>> {
     loop {
         let mut fds: Vec<_> = links
@@ -516,7 +570,11 @@ fn readable(links: &[&Link], deadline: Option<Instant>) -> io::Result<Vec<bool>>
         match poll(&mut fds, timeout.as_ref()) {
             Err(rustix::io::Errno::INTR) => {}
             Err(problem) => return Err(problem.into()),
-            Ok(_) => return Ok(fds.iter().map(|fd| !fd.revents().is_empty()).collect()),
+            Ok(_) => {
+                let late = left.is_some_and(|left| left.is_zero());
+                let fired = |fd: &PollFd<'_>| !late && !fd.revents().is_empty();
+                return Ok(fds.iter().map(fired).collect());
+            }
         }
     }
 }

@@ -31,8 +31,23 @@ impl Link {
 
     /// Sends `message` with descriptors.
     pub fn send(&self, message: &impl Field, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.send_by(message, |link, bytes| fdpass::send(link, bytes, fds))
+    }
+
+    /// Sends the answer to a question. There is room for it, unless the other
+    /// end asks and asks and does not read: that is an error, so that it
+    /// cannot hold this process up.
+    pub fn answer(&self, message: &impl Field, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.send_by(message, |link, bytes| fdpass::send_now(link, bytes, fds))
+    }
+
+    fn send_by(
+        &self,
+        message: &impl Field,
+        send: impl FnOnce(&OwnedFd, &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut bytes = to_bytes(message);
-        let sent = fdpass::send(&self.0, &bytes, fds);
+        let sent = send(&self.0, &bytes);
         // It may have held a password or a shared secret.
         bytes.zeroize();
         sent

@@ -11,6 +11,10 @@ record! {
         pub max_sessions: u32,
         /// Patterns of variables that the broker will take from the client.
         pub accept_env: Vec<String>,
+        /// Seconds between probes of a silent peer; 0: none.
+        pub alive_interval: u64,
+        /// Unanswered probes until the connection is given up.
+        pub alive_count: u32,
     }
 }
 
@@ -53,6 +57,8 @@ mod tests {
         round_trip(&Session {
             max_sessions: 10,
             accept_env: vec!["LC_*".into()],
+            alive_interval: 60,
+            alive_count: 3,
         });
     }
 

@@ -28,10 +28,6 @@ record! {
         pub rekey_bytes: u64,
         /// Seconds until then; 0: no bound.
         pub rekey_seconds: u64,
-        /// Seconds between probes of a silent peer; 0: none.
-        pub alive_interval: u64,
-        /// Unanswered probes until the connection is given up.
-        pub alive_count: u32,
         /// Log lines above this level are not wanted.
         pub log_level: u8,
         /// The peer, as log lines name it: address and port.

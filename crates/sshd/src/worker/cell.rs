@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use carrick_sys::identity::{Identity, become_for_good};
-use carrick_sys::process::hide_from_debuggers;
+use carrick_sys::process::{end_with_parent, hide_from_debuggers};
 use carrick_sys::sandbox::{chroot, limits, no_new_privileges, seccomp};
 
 use crate::rpc::preauth::Cell;
@@ -25,6 +25,7 @@ pub fn enter(cell: Option<&Cell>) -> io::Result<()> {
         })?;
     }
     hide_from_debuggers()?;
+    end_with_parent()?;
     no_new_privileges()?;
     limits::confine(DESCRIPTORS)?;
     seccomp::confine_worker()

@@ -27,8 +27,8 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use carrick::proto::CommonConfig;
 use carrick::proto::transport::RekeyLimit;
-use carrick::proto::{CommonConfig, KeepAlive};
 use carrick::server::ServerConfig;
 use carrick_sys::{mem, process};
 use tokio::sync::oneshot;
@@ -63,8 +63,11 @@ pub fn start() -> u8 {
     })
 }
 
+/// The line to the monitor, as its several users in this process share it.
+type Shared = Arc<Mutex<Monitor>>;
+
 /// Gets to know the work, and enters the cell.
-fn begin() -> io::Result<(Link, Setup, [OwnedFd; 2])> {
+fn begin() -> io::Result<(Shared, Setup, [OwnedFd; 2])> {
     let (stdin, _) = process::take_stdin_and_stdout()?;
     let link = Link::inherited(stdin);
     let wrong = || io::Error::from(io::ErrorKind::InvalidData);
@@ -74,14 +77,15 @@ fn begin() -> io::Result<(Link, Setup, [OwnedFd; 2])> {
     };
     let connection = <[OwnedFd; 2]>::try_from(fds).map_err(|_| wrong())?;
     mem::stay_small();
+    let monitor = Arc::new(Mutex::new(Monitor::new(link)));
+    log_to(&monitor, Level::from_number(setup.log_level))?;
     cell::enter(setup.cell.as_ref())?;
-    Ok((link, setup, connection))
+    Ok((monitor, setup, connection))
 }
 
-async fn serve(link: Link, setup: Setup, [input, output]: [OwnedFd; 2]) -> io::Result<u8> {
-    let level = Level::from_number(setup.log_level);
-    let monitor = Arc::new(Mutex::new(Monitor::new(link)));
-    let carrier = Arc::clone(&monitor);
+/// Sends log lines to the monitor from here on.
+fn log_to(monitor: &Shared, level: Level) -> io::Result<()> {
+    let carrier = Arc::clone(monitor);
     let carry = move |level: Level, text: &str| {
         if let Ok(monitor) = carrier.try_lock() {
             monitor.log(Line {
@@ -92,6 +96,10 @@ async fn serve(link: Link, setup: Setup, [input, output]: [OwnedFd; 2]) -> io::R
     };
     log::start(level, Sink::Process(Box::new(carry)));
     trace::start(level);
+    log::instead_of_stderr()
+}
+
+async fn serve(monitor: Shared, setup: Setup, [input, output]: [OwnedFd; 2]) -> io::Result<u8> {
     let (done, flushed) = oneshot::channel();
     let stream = Stream::new(input, output, done)?;
     let config = server_config(&setup);
@@ -145,12 +153,6 @@ fn server_config(setup: &Setup) -> ServerConfig {
             bytes: (setup.rekey_bytes > 0).then_some(setup.rekey_bytes),
             time: seconds(setup.rekey_seconds),
         },
-        keep_alive: seconds(setup.alive_interval)
-            .filter(|_| setup.alive_count > 0)
-            .map(|interval| KeepAlive {
-                interval,
-                count: setup.alive_count,
-            }),
         ..config.common
     };
     config

@@ -6,7 +6,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use carrick::proto::KeepAlive;
 use carrick::{
     Channel, Connection, Error, IncomingRequest, Open, OpenReason, PtySize, Request, Server, Stream,
 };
@@ -15,19 +17,23 @@ use carrick_sys::pty;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
 
 use super::desk::Granted;
 use super::relay::{self, Fd, Sink};
 use super::stream::{is_readable, watch};
 use crate::log::debug;
-use crate::rpc::Link;
 use crate::rpc::broker::{Answer, Ask, Exit, Program, Run, Terminal};
+use crate::rpc::{Link, postauth};
 
 /// The longest command: the system starts none that is longer.
 const COMMAND: usize = 128 * 1024;
 /// The most variables of one session, and their bytes.
 const VARIABLES: usize = 128;
 const VARIABLE_BYTES: usize = 32 * 1024;
+
+/// How long the end of a program's output waits for the program's end.
+const HOLD_EOF: Duration = Duration::from_millis(150);
 
 /// What the broker says on one session. It answers questions, of which each
 /// session puts two at most, and reports one end: so the queue is bounded.
@@ -42,6 +48,7 @@ struct Broker {
 
 /// Serves the connection until it is over: why it ended.
 pub async fn serve(connection: Connection<Server>, granted: Granted) -> io::Result<Error> {
+    connection.set_keep_alive(keep_alive(&granted.session));
     let broker = Arc::new(Broker {
         link: watch(granted.broker, Interest::READABLE)?,
         waiting: Mutex::default(),
@@ -83,6 +90,15 @@ pub async fn serve(connection: Connection<Server>, granted: Granted) -> io::Resu
         error = globals => Ok(error),
         problem = listen => Err(problem),
     }
+}
+
+/// ClientAliveInterval and ClientAliveCountMax, as they hold for the user.
+fn keep_alive(session: &postauth::Session) -> Option<KeepAlive> {
+    let (interval, count) = (session.alive_interval, session.alive_count);
+    (interval > 0 && count > 0).then(|| KeepAlive {
+        interval: Duration::from_secs(interval),
+        count,
+    })
 }
 
 impl Broker {
@@ -297,10 +313,19 @@ impl Session {
         // the program sees its end as soon as the peer has sent it.
         let mut input = pin!(relay::inward(pipes.stdin, channel.clone()));
         let (mut reading, mut said_all, mut ended) = (true, false, false);
+        // Some clients answer the end of output with the end of the channel,
+        // and would miss the exit status: it goes first if it comes soon.
+        let mut hold = pin!(tokio::time::sleep(HOLD_EOF));
+        let mut holding = false;
         while !(said_all && ended) {
             tokio::select! {
                 () = &mut output, if !said_all => {
                     said_all = true;
+                    holding = true;
+                    hold.as_mut().reset(Instant::now() + HOLD_EOF);
+                }
+                () = &mut hold, if holding => {
+                    holding = false;
                     // The peer may have closed the channel just now.
                     let _ = channel.send_eof();
                 }
