@@ -20,7 +20,7 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let meta = file.metadata().map_err(|e| os_error(&e))?;
     let mode = meta.mode() & 0o777;
     // A file of another owner is theirs to protect (as with OpenSSH).
-    if meta.uid() == crate::account::uid() && mode & 0o077 != 0 && meta.is_file() {
+    if meta.uid() == crate::account::uid() && mode & 0o077 != 0 {
         const AT: &str = "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@";
         error!("{AT}");
         error!("@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @");

@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::log::{debug, error};
+use crate::text::os_error;
 
 /// Longest answer that is read; the rest of the line is dropped.
 const MAX_ANSWER: usize = 1023;
@@ -68,9 +69,20 @@ pub(crate) fn ask(prompt: &str, how: Ask) -> Option<Answer> {
     } else {
         tty.is_some()
     };
-    let answer = match (route(require.as_deref(), display, terminal), tty) {
+    let route = route(require.as_deref(), display, terminal);
+    let asker = match route {
+        Route::Askpass => "ssh_askpass",
+        Route::Terminal | Route::Nowhere => "read_passphrase",
+    };
+    let answer = match (route, tty) {
         (Route::Askpass, _) => askpass(prompt),
-        (Route::Terminal, Some(tty)) => on_terminal(prompt, &tty, &tty, how.echo),
+        (Route::Terminal, Some(tty)) => {
+            if !how.stdin {
+                // Whatever stands in the line already, the question starts it.
+                let _ = write_all(&tty, b"\r");
+            }
+            on_terminal(prompt, &tty, &tty, how.echo)
+        }
         (Route::Terminal, None) if how.stdin => on_terminal(
             prompt,
             rustix::stdio::stdin(),
@@ -83,7 +95,7 @@ pub(crate) fn ask(prompt: &str, how: Ask) -> Option<Answer> {
         }
     };
     answer
-        .inspect_err(|e| error!("read_passphrase: {e}"))
+        .inspect_err(|e| error!("{asker}: {}", os_error(e)))
         .ok()
         .flatten()
 }
@@ -101,7 +113,10 @@ fn askpass(prompt: &str) -> io::Result<Option<Answer>> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|e| io::Error::other(format!("exec({}): {e}", program.to_string_lossy())))?;
+        .map_err(|e| {
+            let program = program.to_string_lossy();
+            io::Error::other(format!("exec({program}): {}", os_error(&e)))
+        })?;
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_ANSWER + 1));
     if let Some(out) = child.stdout.take() {
         out.take(MAX_ANSWER as u64).read_to_end(&mut text)?;

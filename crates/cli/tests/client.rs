@@ -76,6 +76,18 @@ fn refusals_end_with_255() {
             "ForwardAgent is not built yet",
         ),
         (
+            &["-F", "none", "-L", "1:h:2", "h"],
+            "LocalForward is not built yet",
+        ),
+        (
+            &["-F", "none", "-L", "nonsense", "h"],
+            "Bad local forwarding specification 'nonsense'",
+        ),
+        (
+            &["-F", "none", "-W", "h:1", "h"],
+            "option -W is not built yet",
+        ),
+        (
             &["-F", "none", "-f", "h"],
             "Cannot fork into background without a command to execute.",
         ),

@@ -4,7 +4,6 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use carrick_config::ssh::Options;
@@ -282,6 +281,7 @@ impl<'a> HostCheck<'a> {
             offending.file,
             offending.line
         );
+        tell_removal(offending, &self.name);
         if !self.strict_off() {
             error!(
                 "Host key for {} has changed and you have requested strict checking.",
@@ -314,6 +314,7 @@ impl<'a> HostCheck<'a> {
         error!("and its host key have changed at the same time.");
         if let Some(entry) = offending {
             error!("Offending key for IP in {}:{}", entry.file, entry.line);
+            tell_removal(entry, address);
         }
     }
 
@@ -377,6 +378,12 @@ impl<'a> HostCheck<'a> {
     }
 }
 
+/// The command that forgets `name`'s old key, ready to be pasted.
+fn tell_removal(entry: &Entry, name: &str) {
+    error!("  remove with:");
+    error!("  ssh-keygen -f '{}' -R '{name}'", entry.file);
+}
+
 /// Appends what `text` makes of the file's present end, in one write.
 fn append(path: &Path, text: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> std::io::Result<()> {
     if home::ensure_ssh_directory(path)? {
@@ -395,7 +402,6 @@ fn append(path: &Path, text: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> std::io::
     std::fs::File::options()
         .append(true)
         .create(true)
-        .mode(0o600)
         .open(path)?
         .write_all(&line)
 }

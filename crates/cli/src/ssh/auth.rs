@@ -61,10 +61,7 @@ impl<'a> Authenticator<'a> {
             options,
             login,
             user: &options.user,
-            host: options
-                .host_key_alias
-                .as_deref()
-                .unwrap_or(&options.host_argument),
+            host: options.host_key_alias.as_ref().unwrap_or(&options.hostname),
             methods,
             agent: None,
             identities: None,
@@ -100,7 +97,7 @@ impl<'a> Authenticator<'a> {
                     return Ok(Outcome::Denied(format!(
                         "{}@{}: Permission denied ({}).",
                         self.user,
-                        self.options.host_argument,
+                        self.options.hostname,
                         list.join(",")
                     )));
                 };

@@ -11,7 +11,9 @@ use crate::log::debug3;
 /// takes, then those of SetEnv.
 pub(super) fn to_send(options: &Options) -> Vec<(String, Vec<u8>)> {
     let mut out = Vec::new();
-    for (name, value) in std::env::vars_os() {
+    // Nothing is asked of the environment if nothing of it is wanted.
+    let wanted = !options.send_env.is_empty();
+    for (name, value) in std::env::vars_os().filter(|_| wanted) {
         let Some(name) = name.to_str() else { continue };
         if takes(&options.send_env, name) {
             out.push((name.to_owned(), value.as_bytes().to_vec()));

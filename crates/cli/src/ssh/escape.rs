@@ -112,7 +112,7 @@ pub(crate) fn help(escape: char, command_line: bool) -> String {
     use std::fmt::Write as _;
     let mut text = format!("{escape}?\r\nSupported escape sequences:\r\n");
     for (key, what) in [
-        (".", "terminate session"),
+        (".", "terminate connection (and any multiplexed sessions)"),
         ("B", "send a BREAK to the remote system"),
         ("C", "open a command line"),
         ("I", "show connection information"),

@@ -5,7 +5,7 @@ use std::io;
 use carrick::proto::{self, PeerFault};
 
 use crate::log::{error, info, log};
-use crate::text::os_error;
+use crate::text::{err, os_error};
 
 /// What stands for the address of a proxy command's other end.
 const PROXIED: &str = "UNKNOWN port 65535";
@@ -54,12 +54,18 @@ pub(super) fn tell(why: &carrick::Error, remote: &Remote, host: &str, phase: Pha
             (io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe, Phase::Session) => {
                 info!("client_loop: send disconnect: {}", os_error(e));
             }
-            (io::ErrorKind::ConnectionReset, _) => log!(Fatal, "Connection reset by {remote}"),
-            (io::ErrorKind::TimedOut, _) => log!(Fatal, "Connection to {remote} timed out"),
+            (io::ErrorKind::ConnectionReset, _) => info!("Connection reset by {remote}"),
+            (io::ErrorKind::TimedOut, _) => info!("Connection to {remote} timed out"),
             _ => log!(Fatal, "Connection to {remote}: {}", os_error(e)),
         },
         other => log!(Fatal, "Connection to {remote}: {other}"),
     }
+}
+
+/// The major version that an identification line claims.
+fn major(line: &str) -> &str {
+    let version = line.strip_prefix("SSH-").unwrap_or(line);
+    version.split('.').next().unwrap_or(version)
 }
 
 fn ended(e: &io::Error) -> &'static str {
@@ -77,28 +83,22 @@ fn protocol(why: &proto::Error, remote: &str, host: &str, phase: Phase) {
         );
     };
     match why {
-        proto::Error::Closed => match phase {
-            Phase::Identification => {
-                error!("kex_exchange_identification: Connection closed by remote host");
-                info!("Connection closed by {remote}");
-            }
-            Phase::Login => log!(Fatal, "Connection closed by {remote}"),
-            Phase::Session => info!("Connection to {host} closed by remote host."),
-        },
+        // The user's shell is gone: said at every level, and past the log.
+        proto::Error::Closed if phase == Phase::Session => {
+            err!("Connection to {host} closed by remote host.\r\n");
+        }
+        proto::Error::Closed => info!("Connection closed by {remote}"),
         proto::Error::Disconnected {
             reason,
             description,
         } => {
             error!("Received disconnect from {remote}:{reason}: {description}");
-            log!(Fatal, "Disconnected from {remote}");
+            info!("Disconnected from {remote}");
         }
-        proto::Error::Silent => log!(Fatal, "Timeout, server {host} not responding."),
-        proto::Error::NoCommon(none) => log!(
-            Fatal,
+        proto::Error::Silent => info!("Timeout, server {host} not responding."),
+        proto::Error::NoCommon(none) => info!(
             "Unable to negotiate with {remote}: no matching {} found. Their offer: {}\nOurs: {}",
-            none.what,
-            none.theirs,
-            none.ours
+            none.what, none.theirs, none.ours
         ),
         proto::Error::Fault(fault) => match fault {
             PeerFault::BadLength(length) => {
@@ -117,10 +117,13 @@ fn protocol(why: &proto::Error, remote: &str, host: &str, phase: Phase) {
                 error!("kex_exchange_identification: {fault}");
                 fatal("invalid format");
             }
-            PeerFault::WrongVersion(line) => log!(
-                Fatal,
-                "Protocol major versions differ: 2 vs. the server's, which says {line:?}"
-            ),
+            PeerFault::WrongVersion(line) => {
+                error!("Protocol major versions differ: 2 vs. {}", major(line));
+                log!(
+                    Fatal,
+                    "banner exchange: Connection to {remote}: could not read protocol version"
+                );
+            }
             other => fatal(&other.to_string()),
         },
         other => fatal(&other.to_string()),

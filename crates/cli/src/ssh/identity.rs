@@ -135,8 +135,7 @@ fn from_file(options: &Options, text: &str, user_provided: bool) -> Option<Ident
     let key = public_half(&path);
     debug!(
         "identity file {name} type {}",
-        key.as_ref()
-            .map_or("-1".to_owned(), |k| k.key_type().to_owned())
+        key.as_ref().map_or(-1, type_number)
     );
     Some(Identity {
         name,
@@ -145,6 +144,22 @@ fn from_file(options: &Options, text: &str, user_provided: bool) -> Option<Ident
         in_agent: false,
         user_provided,
     })
+}
+
+/// OpenSSH's number for a key's type, which its log gives.
+fn type_number(key: &PublicKey) -> i8 {
+    match key.key_type() {
+        "ssh-rsa" => 0,
+        "ssh-ed25519" => 3,
+        "ssh-rsa-cert-v01@openssh.com" => 4,
+        "ssh-ed25519-cert-v01@openssh.com" => 7,
+        "sk-ecdsa-sha2-nistp256@openssh.com" => 10,
+        "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com" => 11,
+        "sk-ssh-ed25519@openssh.com" => 12,
+        "sk-ssh-ed25519-cert-v01@openssh.com" => 13,
+        ecdsa if ecdsa.ends_with("-cert-v01@openssh.com") => 6,
+        _ => 2,
+    }
 }
 
 /// The public half by the file itself (a public key, or what a private one

@@ -56,16 +56,23 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
             }
         },
         Ok(Wanted::Connect(args)) => ExitCode::from(run::run(&args)),
-        Err(BadArgs::Usage(reason)) => {
+        Err(bad) => {
+            complain(&bad);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Tells what is wrong with the command line.
+fn complain(bad: &BadArgs) {
+    match bad {
+        BadArgs::Usage(reason) => {
             if let Some(reason) = reason {
-                err!("{reason}\n");
+                err!("{reason}");
             }
             err!("{}", args::USAGE);
-            ExitCode::from(FAILED)
         }
-        Err(BadArgs::Message(text)) => {
-            err!("{text}\r\n");
-            ExitCode::from(FAILED)
-        }
+        BadArgs::Message(text) => err!("{text}\n"),
+        BadArgs::Fatal(text) => err!("{text}\r\n"),
     }
 }

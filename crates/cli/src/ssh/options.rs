@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
+use carrick_config::forward::ForwardKind;
 use carrick_config::hooks::{self, FileText, Hooks, Level};
 use carrick_config::ssh::{Config, ForwardAgent, LocalUser, Options, Sources};
 use carrick_config::words::{CanonicalizeHostname, LogLevel, PubkeyAuth, Tunnel};
@@ -75,6 +76,7 @@ pub(super) fn load(args: &Args) -> Result<Options, String> {
             Setting::Option(line) => config.option(line).map_err(text)?,
             Setting::Set(keyword, value) => config.set(keyword, &[value]).map_err(text)?,
             Setting::Identity(path) => config.add_identity(path, true),
+            Setting::Forward(kind, spec) => add_forward(&mut config, *kind, spec)?,
         }
     }
     if args.level.is_none() && config.options().is_set("LogLevel") {
@@ -95,6 +97,21 @@ pub(super) fn load(args: &Args) -> Result<Options, String> {
     config.finish().map_err(text)
 }
 
+fn add_forward(config: &mut Config<'_>, kind: ForwardKind, spec: &str) -> Result<(), String> {
+    let (what, alternative) = match kind {
+        ForwardKind::Local => ("local", None),
+        ForwardKind::Dynamic => ("dynamic", None),
+        // Without a target it is a SOCKS proxy at the far end.
+        ForwardKind::Remote | ForwardKind::RemoteDynamic => {
+            ("remote", Some(ForwardKind::RemoteDynamic))
+        }
+    };
+    config
+        .add_forward(kind, spec)
+        .or_else(|| config.add_forward(alternative?, spec))
+        .ok_or_else(|| format!("Bad {what} forwarding specification '{spec}'"))
+}
+
 /// A LogLevel as a level of our log.
 pub(super) fn level(level: LogLevel) -> log::Level {
     match level {
@@ -112,7 +129,12 @@ pub(super) fn level(level: LogLevel) -> log::Level {
 /// Refuses what was asked for and is not built: without it the session would
 /// not be what the user thinks it is. What merely makes it faster or more
 /// comfortable is left out with a word in the log.
-pub(super) fn refuse_unbuilt(options: &Options) -> Result<(), String> {
+pub(super) fn refuse_unbuilt(args: &Args, options: &Options) -> Result<(), String> {
+    if let Some(flag) = args.unbuilt {
+        return Err(format!(
+            "option -{flag} is not built yet in this version of Carrick."
+        ));
+    }
     let display = std::env::var_os("DISPLAY").is_some_and(|d| !d.is_empty());
     let refused = [
         (

@@ -69,6 +69,8 @@ pub(super) struct Relay {
     stdin: Option<End>,
     /// Bytes typed that wait for room.
     typed: Vec<u8>,
+    /// The input has ended; the far side is told after what was typed.
+    eof_due: bool,
     escapes: Escapes,
     has_pty: bool,
     command_line: bool,
@@ -118,6 +120,7 @@ impl Relay {
             asked: Vec::new(),
             stdin,
             typed: Vec::new(),
+            eof_due: false,
             escapes: Escapes::new(setup.escape.filter(|_| setup.has_pty)),
             has_pty: setup.has_pty,
             command_line: setup.command_line,
@@ -314,8 +317,17 @@ impl Relay {
 
     fn end_of_input(&mut self) {
         self.stdin = None;
-        // After the channel's end there is nobody to tell.
-        let _ = self.channel.send_eof();
+        self.eof_due = true;
+        self.tell_end_of_input();
+    }
+
+    /// Sends the end of input once nothing typed waits before it.
+    fn tell_end_of_input(&mut self) {
+        if self.eof_due && self.typed.is_empty() {
+            self.eof_due = false;
+            // After the channel's end there is nobody to tell.
+            let _ = self.channel.send_eof();
+        }
     }
 
     /// Input from a terminal, through the escapes.
@@ -342,6 +354,7 @@ impl Relay {
                     Poll::Ready(Err(_)) => self.typed.clear(),
                 }
             }
+            self.tell_end_of_input();
             let end = self.stdin.as_ref()?;
             let Poll::Ready(ready) = end.poll_readable(cx) else {
                 return None;
@@ -378,10 +391,7 @@ impl Relay {
     fn act(&mut self, action: Action) -> Option<Ended> {
         let c = char::from(self.escapes.character()?);
         match action {
-            Action::Disconnect => {
-                say(&format!("{c}.\r\n"));
-                return Some(Ended::Left);
-            }
+            Action::Disconnect => return Some(Ended::Left),
             Action::Suspend => {
                 say(&format!("{c}^Z [suspend ssh]\r\n"));
                 self.suspend();

@@ -11,7 +11,7 @@ use carrick_config::words::{SessionType, WarnWeakCrypto};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
-use super::args::Args;
+use super::args::{Args, BadArgs};
 use super::auth::{Authenticator, Outcome};
 use super::fault::{Phase, Remote};
 use super::session::{self, Plan};
@@ -19,7 +19,8 @@ use super::terminal::Restore;
 use super::{FAILED, SOFTWARE, fault, options};
 use crate::connect::hostkey::{Accepted, HostCheck};
 use crate::connect::{self, Dialled};
-use crate::log::{self, Level, debug, info, log, verbose};
+use crate::log::{self, Level, debug, error, info, log, verbose};
+use crate::text::err;
 
 /// Runs with the parsed arguments; the result is the exit status.
 pub(super) fn run(args: &Args) -> u8 {
@@ -29,8 +30,8 @@ pub(super) fn run(args: &Args) -> u8 {
     if let Some(path) = &args.log_file {
         if let Err(e) = log::to_file(path) {
             let why = crate::text::os_error(&e);
-            log!(Fatal, "Couldn't open logfile {path}: {why}");
-            return FAILED;
+            err!("Couldn't open logfile {path}: {why}\n");
+            return 1;
         }
     } else if args.syslog {
         log::to_syslog();
@@ -52,10 +53,14 @@ pub(super) fn run(args: &Args) -> u8 {
     if args.level.is_none() {
         log::set_level(options::level(options.log_level));
     }
+    if let Err(text) = options::refuse_unbuilt(args, &options) {
+        log!(Fatal, "{text}");
+        return FAILED;
+    }
     match prepare(args, &options) {
         Ok(plan) => connect(&options, plan),
-        Err(text) => {
-            log!(Fatal, "{text}");
+        Err(bad) => {
+            super::complain(&bad);
             FAILED
         }
     }
@@ -67,14 +72,14 @@ struct Prepared {
     tty: bool,
 }
 
-fn prepare(args: &Args, options: &Options) -> Result<Prepared, String> {
-    options::refuse_unbuilt(options)?;
+fn prepare(args: &Args, options: &Options) -> Result<Prepared, BadArgs> {
     let mut command = args.command.clone();
     if let Some(remote) = &options.remote_command {
         command = remote.clone().into_bytes();
     }
     if options.session_type == SessionType::Subsystem && command.is_empty() {
-        return Err("You must specify a subsystem to invoke.".into());
+        let reason = "You must specify a subsystem to invoke.\n";
+        return Err(BadArgs::Usage(Some(reason.into())));
     }
     let tty = options.session_type != SessionType::None
         && session::wants_tty(options, !command.is_empty());
@@ -165,7 +170,8 @@ fn dial(options: &Options) -> Option<Dialled> {
     let command = match expanded {
         Ok(command) => command,
         Err(why) => {
-            log!(Fatal, "ProxyCommand: {why}");
+            error!("vdollar_percent_expand: {why}");
+            log!(Fatal, "percent_expand: failed");
             return None;
         }
     };
@@ -198,7 +204,7 @@ async fn converse<T>(options: &Options, prepared: Prepared, stream: T, way: Way<
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let host = &options.host_argument;
+    let host = &options.hostname;
     debug!(
         "Authenticating to {}:{} as '{}'",
         options.hostname, options.port, options.user

@@ -5,6 +5,7 @@ use std::time::Instant;
 use carrick::{Channel, Connection, GlobalRequest, Open, Request};
 use carrick_config::ssh::Options;
 use carrick_config::words::{RequestTty, SessionType};
+use carrick_sys::signals::Number;
 use carrick_sys::termios::Modes;
 use carrick_sys::{daemonize, tty};
 
@@ -13,6 +14,7 @@ use super::relay::{Ended, Relay, Setup, Signals, What, pty_size, tell_killed};
 use super::{FAILED, env, fault, terminal};
 use crate::connect;
 use crate::log::{self, Level, debug, error, info, log, verbose};
+use crate::text::err;
 
 /// What is to be run.
 pub(super) struct Plan<'a> {
@@ -91,12 +93,7 @@ fn failed_open(why: &carrick::Error, plan: &Plan<'_>) -> u8 {
         carrick::Error::OpenRefused { reason, text } => {
             info!("channel 0: open failed: {reason}: {text}");
         }
-        other => fault::tell(
-            other,
-            &plan.remote,
-            &plan.options.host_argument,
-            Phase::Session,
-        ),
+        other => fault::tell(other, &plan.remote, &plan.options.hostname, Phase::Session),
     }
     FAILED
 }
@@ -111,7 +108,7 @@ fn local_command(options: &Options, command: &str) {
                 error!("Couldn't execute {command}: {e}");
             }
         }
-        Err(why) => error!("LocalCommand: {why}"),
+        Err(why) => error!("vdollar_percent_expand: {why}"),
     }
 }
 
@@ -140,9 +137,15 @@ async fn without_channel(connection: &Connection, plan: &Plan<'_>) -> u8 {
     };
     tokio::select! {
         why = connection.closed() => {
-            fault::tell(&why, &plan.remote, &plan.options.host_argument, Phase::Session);
+            fault::tell(&why, &plan.remote, &plan.options.hostname, Phase::Session);
         }
-        number = signals.ended() => tell_killed(number),
+        number = signals.ended() => {
+            tell_killed(number);
+            // There is no command whose status could be lost: ended as asked.
+            if number == Number::SIGTERM as i32 {
+                return 0;
+            }
+        }
     }
     FAILED
 }
@@ -170,7 +173,7 @@ async fn with_channel(connection: &Connection, channel: Channel, plan: &Plan<'_>
     let relay = match relay {
         Ok(relay) => relay,
         Err(e) => {
-            fault::tell(&e, &plan.remote, &options.host_argument, Phase::Session);
+            fault::tell(&e, &plan.remote, &options.hostname, Phase::Session);
             return FAILED;
         }
     };
@@ -199,7 +202,9 @@ fn request_all(
         };
         asked.push((What::Pty, channel.request_later(request)?));
     }
-    debug!("Sending environment.");
+    if !options.send_env.is_empty() {
+        debug!("Sending environment.");
+    }
     for (name, value) in env::to_send(options) {
         debug!(
             "channel 0: setting env {name} = \"{}\"",
@@ -233,29 +238,26 @@ fn request_all(
 }
 
 fn finish(connection: &Connection, plan: &Plan<'_>, ended: &Ended) -> u8 {
-    let host = &plan.options.host_argument;
-    let status = match ended {
+    let host = &plan.options.hostname;
+    let mut status = FAILED;
+    match ended {
         Ended::Killed(number) => {
             tell_killed(*number);
             return FAILED;
         }
-        Ended::Left => {
-            told_closed(plan, host);
-            FAILED
-        }
-        Ended::Closed(status) => {
-            match (connection.error(), status) {
-                // The connection broke before the command's end was known.
-                (Some(why), None) => {
-                    fault::tell(&why, &plan.remote, host, Phase::Session);
-                    return FAILED;
-                }
-                _ => told_closed(plan, host),
+        Ended::Left => {}
+        Ended::Closed(Some(code)) => status = code.to_le_bytes()[0],
+        // Ended by a signal, or nothing said: OpenSSH's -1.
+        Ended::Closed(None) => {
+            // Or the connection broke before the command's end was known.
+            if let Some(why) = connection.error() {
+                fault::tell(&why, &plan.remote, host, Phase::Session);
             }
-            // Ended by a signal, or nothing said: OpenSSH's -1.
-            status.map_or(FAILED, |code| code.to_le_bytes()[0])
         }
-    };
+    }
+    if plan.tty && log::level() >= Level::Info {
+        err!("Connection to {host} closed.\r\n");
+    }
     let (sent, received) = connection.transferred();
     let seconds = plan.started.elapsed().as_secs_f64();
     verbose!("Transferred: sent {sent}, received {received} bytes, in {seconds:.1} seconds");
@@ -283,12 +285,6 @@ fn finish(connection: &Connection, plan: &Plan<'_>, ended: &Ended) -> u8 {
 )]
 fn rate(bytes: u64, seconds: f64) -> f64 {
     bytes as f64 / seconds
-}
-
-fn told_closed(plan: &Plan<'_>, host: &str) {
-    if plan.tty {
-        info!("Connection to {host} closed.");
-    }
 }
 
 /// No channel that the server wants is wanted here.
