@@ -51,13 +51,16 @@ impl<S: Side> Clone for Channel<S> {
 
 impl<S: Side> Drop for Inner<S> {
     fn drop(&mut self) {
-        self.handle.shared().with(|state| {
-            state.channels.remove(&self.id);
+        // Wakers are dropped outside the lock: they may own what needs it.
+        let gone = self.handle.shared().with(|state| {
+            let gone = state.channels.remove(&self.id);
             if let Some(mut channels) = state.conn.channels() {
                 // It may be gone already, by the peer's doing.
                 let _ = channels.close(self.id);
             }
+            gone
         });
+        drop(gone);
     }
 }
 
@@ -138,6 +141,8 @@ impl<S: Side> Channel<S> {
     /// Lets `fill` put up to `max` bytes straight into the packet that goes
     /// out. The outcome is what `fill` returned: 0 is the end of its source,
     /// and nothing is sent. Pending: there is no room now, `fill` was not called.
+    ///
+    /// `fill` runs under the connection's lock: it must not use this connection.
     pub fn poll_fill(
         &self,
         cx: &Context<'_>,
@@ -159,6 +164,9 @@ impl<S: Side> Channel<S> {
                 if let Ok(len @ 1..) = outcome {
                     channels.commit(id, stream, len).map_err(Error::from)?;
                     state.settle();
+                } else {
+                    // Asking alone may have made it the turn of others.
+                    state.dispatch();
                 }
                 Poll::Ready(outcome)
             }
@@ -166,6 +174,7 @@ impl<S: Side> Channel<S> {
                 if let Some(channel) = state.channels.get_mut(&id) {
                     channel.room.add(cx);
                 }
+                state.dispatch();
                 Poll::Pending
             }
             Err(ChannelError::Closed | ChannelError::Unknown) => {

@@ -35,6 +35,9 @@ pub struct Login {
     handle: Handle<Client>,
     news: News,
     done: bool,
+    /// An attempt is on its way, and its reply has not been taken: perhaps
+    /// nobody waits for it any more.
+    open: bool,
 }
 
 /// What an attempt to log in came to.
@@ -170,6 +173,7 @@ impl Unverified {
             handle: self.handle,
             news: self.news,
             done: false,
+            open: false,
         };
         loop {
             if let ClientEvent::Auth(ClientAuthEvent::Ready) = login.event().await? {
@@ -320,18 +324,24 @@ impl Login {
         self.handle
             .shared()
             .with(|state| state.conn.respond(answers))?;
+        self.open = true;
         self.reply().await
     }
 
-    /// Makes any attempt.
+    /// Makes any attempt. When an earlier one was dropped before its reply
+    /// came, that reply is waited for first; if it is success, it is this one's.
     pub async fn attempt(
         &mut self,
         user: &str,
         attempt: &AuthRequest<'_>,
     ) -> Result<AuthReply, Error> {
+        if self.open && self.reply().await? == AuthReply::Success {
+            return Ok(AuthReply::Success);
+        }
         self.handle
             .shared()
             .with(|state| state.conn.authenticate(user, attempt))?;
+        self.open = true;
         self.reply().await
     }
 
@@ -374,6 +384,9 @@ impl Login {
             let ClientEvent::Auth(event) = self.event().await? else {
                 continue;
             };
+            if !matches!(event, ClientAuthEvent::Ready | ClientAuthEvent::Banner(_)) {
+                self.open = false;
+            }
             return Ok(match event {
                 ClientAuthEvent::Success => {
                     self.done = true;

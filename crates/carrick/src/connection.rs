@@ -142,6 +142,10 @@ impl<S: Side> Connection<S> {
                 .insert(id, Reply::Waiting(Waiters::default()));
             Ok::<_, Error>(id)
         })?;
+        let _forget = Forget {
+            handle: &self.handle,
+            id,
+        };
         poll_fn(|cx| {
             let mut state = self.handle.shared().lock();
             let over = state.check();
@@ -152,8 +156,8 @@ impl<S: Side> Connection<S> {
                 }
                 _ => {}
             }
-            match state.global_replies.remove(&id) {
-                Some(Reply::Here(ok, data)) => Poll::Ready(Ok(ok.then_some(data))),
+            match state.global_replies.get(&id) {
+                Some(Reply::Here(ok, data)) => Poll::Ready(Ok(ok.then(|| data.clone()))),
                 _ => Poll::Ready(over.and(Err(Error::ChannelClosed))),
             }
         })
@@ -236,6 +240,20 @@ impl<S: Side> Connection<S> {
     }
 }
 
+/// Forgets a reply that nobody waits for any more.
+struct Forget<'a, S: Side> {
+    handle: &'a Handle<S>,
+    id: GlobalId,
+}
+
+impl<S: Side> Drop for Forget<'_, S> {
+    fn drop(&mut self) {
+        // Wakers are dropped outside the lock: they may own what needs it.
+        let reply = self.handle.shared().lock().global_replies.remove(&self.id);
+        drop(reply);
+    }
+}
+
 impl<S: Side> Handle<S> {
     /// A clone, by somebody who holds the lock.
     fn clone_locked(&self, state: &mut State<S>) -> Self {
@@ -259,12 +277,13 @@ impl<S: Side> Incoming<S> {
         let (handle, id) = self.offer.take().ok_or(Error::ChannelClosed)?;
         handle.shared().with(|state| {
             state.check()?;
-            channel::register(state, id);
             let mut channels = state
                 .conn
                 .channels()
                 .ok_or(Error::Misuse(Misuse::WrongPhase))?;
-            Ok::<_, Error>(channels.accept(id)?)
+            channels.accept(id)?;
+            channel::register(state, id);
+            Ok::<_, Error>(())
         })?;
         Ok(Channel::new(handle, id))
     }

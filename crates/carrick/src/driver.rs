@@ -94,8 +94,14 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
             // lock is free meanwhile: nobody else touches it.
             let mut buf = {
                 let mut state = self.shared.lock();
-                state.conn.resume(Instant::now());
-                state.dispatch();
+                // What the machine left in its buffer, as there was too much
+                // news, it takes up when the news is handed out.
+                loop {
+                    state.conn.resume(Instant::now());
+                    if !state.dispatch() {
+                        break;
+                    }
+                }
                 if !state.conn.wants_read() {
                     break;
                 }

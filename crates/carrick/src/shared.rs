@@ -46,6 +46,22 @@ pub(crate) struct State<S: Side> {
     pub(crate) handles: usize,
 }
 
+/// Requests of the peer that wait for a program that may never ask for them:
+/// those that want an answer are bounded by the machine, the others here, where
+/// the oldest go first (a window's size, a signal nobody looked at in time).
+const UNASKED: usize = carrick_proto::limits::PENDING_REQUESTS;
+
+fn keep<R, I>(queue: &mut VecDeque<(R, Option<I>)>, request: (R, Option<I>)) {
+    queue.push_back(request);
+    let unanswerable = queue.iter().filter(|(_, reply)| reply.is_none());
+    if queue.len() > UNASKED
+        && unanswerable.count() > UNASKED
+        && let Some(oldest) = queue.iter().position(|(_, reply)| reply.is_none())
+    {
+        queue.remove(oldest);
+    }
+}
+
 /// The answer to a request, once it is there.
 pub(crate) enum Reply {
     Waiting(Waiters),
@@ -165,9 +181,12 @@ impl<S: Side> State<S> {
         true
     }
 
-    /// Hands the machine's events to whom they are for.
-    pub(crate) fn dispatch(&mut self) {
+    /// Hands the machine's events to whom they are for; says whether there
+    /// were any.
+    pub(crate) fn dispatch(&mut self) -> bool {
+        let mut any = false;
         while let Some(event) = self.conn.poll_event() {
+            any = true;
             match event {
                 Event::Channel(event) => self.channel_event(event),
                 Event::Trace(trace) => crate::log::trace(&trace),
@@ -178,10 +197,12 @@ impl<S: Side> State<S> {
                 }
                 Event::PeerIdent => crate::log::idents(&self.conn),
                 Event::PeerDebug { display, text } => crate::log::peer_debug(display, &text),
-                other => {
-                    self.side_events.push_back(other);
-                    self.side_waiters.wake();
+                Event::Side(_) => self.side_event(event),
+                // After the login nobody asks for these any more.
+                Event::ExtInfo(_) | Event::Preamble(_) if !self.conn.is_open() => {
+                    self.side_event(event);
                 }
+                _ => {}
             }
         }
         if self.over.is_none()
@@ -190,6 +211,12 @@ impl<S: Side> State<S> {
             let error = Error::Protocol(error.clone());
             self.end(error);
         }
+        any
+    }
+
+    fn side_event(&mut self, event: Event<S::Event>) {
+        self.side_events.push_back(event);
+        self.side_waiters.wake();
     }
 
     /// The connection is over: everybody who waits for it is told.
@@ -238,7 +265,7 @@ impl<S: Side> State<S> {
             }
             ChannelEvent::Request { id, request, reply } => {
                 self.at(id, |channel| {
-                    channel.requests.push_back((request, reply));
+                    keep(&mut channel.requests, (request, reply));
                     channel.news.wake();
                 });
             }
@@ -265,7 +292,7 @@ impl<S: Side> State<S> {
                 channel.wake_all();
             }),
             ChannelEvent::GlobalRequest { request, reply } => {
-                self.global_requests.push_back((request, reply));
+                keep(&mut self.global_requests, (request, reply));
                 self.global_waiters.wake();
             }
             ChannelEvent::GlobalReply { id, ok, data } => {
