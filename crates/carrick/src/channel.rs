@@ -221,6 +221,15 @@ impl<S: Side> Channel<S> {
         })
     }
 
+    /// Why the connection ended, if it did before the other side closed the
+    /// channel: what was received, an exit status included, may not be all.
+    pub fn lost(&self) -> Option<Error> {
+        self.with(|state, id| {
+            let closed = state.channels.get(&id).is_none_or(|channel| channel.closed);
+            if closed { None } else { state.over.clone() }
+        })
+    }
+
     fn command(
         &self,
         what: impl FnOnce(&mut Channels<'_>, ChannelId) -> Result<(), ChannelError>,

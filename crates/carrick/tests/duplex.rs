@@ -1,111 +1,20 @@
 //! The library's two sides, over a pipe in memory.
 
-use std::sync::Arc;
+mod common;
+
 use std::time::Duration;
 
-use carrick::client::{AuthReply, ClientConfig, Unverified};
-use carrick::server::{Application, AuthAnswer, Decision, Method, ServerConfig, accept};
-use carrick::{Client, Connection, Error, Exit, Open, OpenReason, Request, Secret, Server, Stream};
-use carrick_crypto::rng::SystemRng;
-use carrick_keys::{KeyType, PrivateKey};
-use carrick_proto::SignQuestion;
-use carrick_proto::auth::AuthAttempt;
-use carrick_proto::kex::GroupSizes;
+use carrick::{Client, Connection, Error, Exit, Open, OpenReason, Stream};
 use carrick_proto::transport::RekeyLimit;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
-struct Door(Arc<PrivateKey>);
+use common::{echo_server, pair};
 
-impl Application for Door {
-    async fn sign(&mut self, question: SignQuestion) -> Option<Vec<u8>> {
-        let hash = question.transcript.hash(question.hash);
-        self.0.sign(&question.algorithm, &hash).ok()
-    }
-
-    async fn group(&mut self, _: GroupSizes) -> Option<(Vec<u8>, Vec<u8>)> {
-        None
-    }
-
-    async fn auth(&mut self, attempt: AuthAttempt) -> Decision {
-        let answer = match attempt.method {
-            Method::Password { password, .. } if password.expose() == b"sesame" => {
-                AuthAnswer::Success
-            }
-            _ => AuthAnswer::Failure {
-                methods: vec!["password".into()],
-                partial: false,
-            },
-        };
-        Decision {
-            banner: Some("mind the step\n".into()),
-            ..answer.into()
-        }
-    }
-}
-
-async fn pair(change: impl FnOnce(&mut ClientConfig)) -> (Connection<Client>, Connection<Server>) {
-    let key = Arc::new(PrivateKey::generate(KeyType::Ed25519, 256, &mut SystemRng).unwrap());
-    let blob = key.public().to_blob();
-    let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    let server = ServerConfig::new("Test_1", vec![("ssh-ed25519".to_owned(), blob.clone())]);
-    let server = tokio::spawn(accept(theirs, server, Door(key)));
-    let mut config = ClientConfig::new("Test_1");
-    change(&mut config);
-    let host = Unverified::connect(ours, config).await.unwrap();
-    assert_eq!(host.host_key_blob(), blob);
-    let mut login = host.accept().await.unwrap();
-    assert_eq!(login.server_takes("ssh-ed25519"), Some(true));
-    let wrong = login.password("me", &Secret::from("wrong")).await.unwrap();
-    assert_eq!(
-        wrong,
-        AuthReply::Failure {
-            methods: vec!["password".into()],
-            partial: false
-        }
-    );
-    assert_eq!(login.next_banner().as_deref(), Some("mind the step\n"));
-    let right = login.password("me", &Secret::from("sesame")).await.unwrap();
-    assert_eq!(right, AuthReply::Success);
-    let client = login.into_connection().map_err(|_| ()).unwrap();
-    (client, server.await.unwrap().unwrap())
-}
-
-/// Answers every command by sending its input back, its length on standard
-/// error, and 7.
-async fn echo_server(connection: Connection<Server>) {
-    while let Some(incoming) = connection.accept_open().await {
-        if incoming.kind != Open::Session {
-            incoming.refuse(OpenReason::CONNECT_FAILED, "no\x1b[31m way");
-            continue;
-        }
-        let mut channel = incoming.accept().unwrap();
-        tokio::spawn(async move {
-            let asked = channel.next_request().await.unwrap();
-            assert!(matches!(asked.request, Request::Exec { .. }));
-            asked.reply(true);
-            let mut total = 0u64;
-            let mut buf = vec![0; 50_000];
-            loop {
-                let len = channel.read(&mut buf).await.unwrap();
-                if len == 0 {
-                    break;
-                }
-                total += len as u64;
-                channel.write_all(&buf[..len]).await.unwrap();
-            }
-            channel
-                .send(Stream::Stderr, format!("{total}").as_bytes())
-                .await
-                .unwrap();
-            channel.notify(Request::ExitStatus { code: 7 }).unwrap();
-            channel.close();
-        });
-    }
-}
+const PIPE: usize = 64 * 1024;
 
 #[tokio::test]
 async fn a_command_with_its_streams_and_status() {
-    let (client, server) = pair(|_| {}).await;
+    let (client, server) = pair(PIPE, |_, _| {}).await;
     tokio::spawn(echo_server(server));
     let output = client.exec("x").await.unwrap().output().await.unwrap();
     assert_eq!(output.exit, Exit::Status(7));
@@ -133,7 +42,7 @@ async fn through(client: &Connection<Client>, size: usize) {
 
 #[tokio::test]
 async fn data_both_ways_while_keys_are_renewed() {
-    let (client, server) = pair(|config| {
+    let (client, server) = pair(PIPE, |config, _| {
         config.common.rekey = RekeyLimit {
             bytes: Some(1 << 20),
             time: None,
@@ -148,7 +57,7 @@ async fn data_both_ways_while_keys_are_renewed() {
 /// until the next packet.
 #[tokio::test]
 async fn keys_are_renewed_by_time_on_an_idle_connection() {
-    let (client, server) = pair(|config| {
+    let (client, server) = pair(PIPE, |config, _| {
         let time = Some(Duration::from_millis(200));
         config.common.rekey = RekeyLimit { bytes: None, time };
     })
@@ -162,7 +71,7 @@ async fn keys_are_renewed_by_time_on_an_idle_connection() {
 
 #[tokio::test]
 async fn many_channels_at_once() {
-    let (client, server) = pair(|_| {}).await;
+    let (client, server) = pair(PIPE, |_, _| {}).await;
     tokio::spawn(echo_server(server));
     let all: Vec<_> = (0..50)
         .map(|n| {
@@ -177,7 +86,7 @@ async fn many_channels_at_once() {
 
 #[tokio::test]
 async fn a_slow_reader_stalls_nobody_else() {
-    let (client, server) = pair(|_| {}).await;
+    let (client, server) = pair(PIPE, |_, _| {}).await;
     tokio::spawn(echo_server(server));
     let stalled = client.exec("x").await.unwrap();
     let channel = stalled.channel().clone();
@@ -193,7 +102,7 @@ async fn a_slow_reader_stalls_nobody_else() {
 
 #[tokio::test]
 async fn a_refusal_says_why_and_cannot_harm_the_terminal() {
-    let (client, server) = pair(|_| {}).await;
+    let (client, server) = pair(PIPE, |_, _| {}).await;
     tokio::spawn(echo_server(server));
     let refused = client
         .open(Open::DirectStreamlocal { path: "/x".into() })
@@ -207,7 +116,7 @@ async fn a_refusal_says_why_and_cannot_harm_the_terminal() {
 
 #[tokio::test]
 async fn the_last_handle_ends_the_connection() {
-    let (client, server) = pair(|_| {}).await;
+    let (client, server) = pair(PIPE, |_, _| {}).await;
     let channel = tokio::spawn({
         let client = client.clone();
         async move { client.open_session().await }
@@ -225,7 +134,7 @@ async fn the_last_handle_ends_the_connection() {
 
 #[tokio::test]
 async fn a_server_that_dies_is_an_error_for_everybody() {
-    let (client, server) = pair(|_| {}).await;
+    let (client, server) = pair(PIPE, |_, _| {}).await;
     let asks = tokio::spawn({
         let client = client.clone();
         async move { client.open_session().await.map(|_| ()) }
