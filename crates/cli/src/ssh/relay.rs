@@ -51,10 +51,12 @@ struct Output {
 }
 
 /// How a session ended.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Ended {
     /// The channel was closed; with the status, if there was one.
     Closed(Option<u32>),
+    /// The connection broke before that: what came may not be all.
+    Lost(carrick::Error),
     /// By the user: `~.`.
     Left,
     /// By a signal to this program.
@@ -164,7 +166,10 @@ impl Relay {
             return Poll::Ready(ended);
         }
         if self.channel_closed && self.outputs.iter().all(|o| o.done) {
-            return Poll::Ready(Ended::Closed(self.status));
+            return Poll::Ready(match self.channel.lost() {
+                Some(why) => Ended::Lost(why),
+                None => Ended::Closed(self.status),
+            });
         }
         Poll::Pending
     }

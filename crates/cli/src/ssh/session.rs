@@ -248,11 +248,10 @@ fn finish(connection: &Connection, plan: &Plan<'_>, ended: &Ended) -> u8 {
         Ended::Left => {}
         Ended::Closed(Some(code)) => status = code.to_le_bytes()[0],
         // Ended by a signal, or nothing said: OpenSSH's -1.
-        Ended::Closed(None) => {
-            // Or the connection broke before the command's end was known.
-            if let Some(why) = connection.error() {
-                fault::tell(&why, &plan.remote, host, Phase::Session);
-            }
+        Ended::Closed(None) => {}
+        Ended::Lost(why) => {
+            fault::tell(why, &plan.remote, host, Phase::Session);
+            return FAILED;
         }
     }
     if plan.tty && log::level() >= Level::Info {
