@@ -15,21 +15,31 @@ pub enum FingerprintHash {
     Sha256,
     /// MD5, in colon-separated hexadecimal.
     Md5,
+    /// SHA-1, in base64.
+    Sha1,
+    /// SHA-384, in base64.
+    Sha384,
+    /// SHA-512, in base64.
+    Sha512,
 }
 
 impl FingerprintHash {
     /// The hash of that name, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Sha256, Self::Md5]
+        use FingerprintHash::{Md5, Sha1, Sha256, Sha384, Sha512};
+        [Sha256, Md5, Sha1, Sha384, Sha512]
             .into_iter()
             .find(|h| h.name().eq_ignore_ascii_case(name))
     }
 
-    /// `SHA256` or `MD5`.
+    /// `SHA256`, `MD5` and so on.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "SHA256",
             Self::Md5 => "MD5",
+            Self::Sha1 => "SHA1",
+            Self::Sha384 => "SHA384",
+            Self::Sha512 => "SHA512",
         }
     }
 }
@@ -57,6 +67,9 @@ impl Fingerprint {
         let algorithm = match hash {
             FingerprintHash::Sha256 => HashAlg::Sha256,
             FingerprintHash::Md5 => HashAlg::Md5,
+            FingerprintHash::Sha1 => HashAlg::Sha1,
+            FingerprintHash::Sha384 => HashAlg::Sha384,
+            FingerprintHash::Sha512 => HashAlg::Sha512,
         };
         Self {
             hash,
@@ -86,10 +99,8 @@ impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.hash.name())?;
         match self.hash {
-            FingerprintHash::Sha256 => {
-                write!(f, ":{}", Base64Unpadded::encode_string(&self.digest))
-            }
             FingerprintHash::Md5 => self.digest.iter().try_for_each(|b| write!(f, ":{b:02x}")),
+            _ => write!(f, ":{}", Base64Unpadded::encode_string(&self.digest)),
         }
     }
 }

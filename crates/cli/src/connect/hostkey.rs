@@ -123,7 +123,10 @@ impl<'a> HostCheck<'a> {
     fn hash(&self) -> FingerprintHash {
         match self.options.fingerprint_hash {
             ConfigHash::Md5 => FingerprintHash::Md5,
-            _ => FingerprintHash::Sha256,
+            ConfigHash::Sha1 => FingerprintHash::Sha1,
+            ConfigHash::Sha256 => FingerprintHash::Sha256,
+            ConfigHash::Sha384 => FingerprintHash::Sha384,
+            ConfigHash::Sha512 => FingerprintHash::Sha512,
         }
     }
 

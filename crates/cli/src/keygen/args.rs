@@ -171,6 +171,9 @@ fn take(flag: char, value: OsString, out: &mut Args, modes: &mut Modes) -> Resul
         'C' => out.comment = Some(words),
         'N' => out.new_passphrase = Some(Secret::from(words.as_str())),
         'P' => out.passphrase = Some(Secret::from(words.as_str())),
+        'Z' if carrick_crypto::packet::cipher(&words).is_none() => {
+            return Err(bad(format!("Invalid OpenSSH-format cipher '{words}'")));
+        }
         'Z' => out.cipher = Some(words),
         'E' => {
             out.hash = FingerprintHash::from_name(&words.to_ascii_lowercase())

@@ -27,7 +27,7 @@ pub(super) fn passphrase(args: &Args) -> Outcome {
 pub(super) fn comment(args: &Args) -> Outcome {
     let path = files::name(args, "Enter file in which the key is", None)?;
     files::must_exist(&path)?;
-    let what = format!("Failed to load key {}", path.display());
+    let what = format!("Cannot load private key \"{}\"", path.display());
     let files::Loaded {
         mut key,
         passphrase,

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use carrick_keys::{KeyFileError, PrivateKey};
@@ -25,6 +25,12 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Writes `path` with mode 0644, whole or not at all.
 pub(super) fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write(path, bytes, 0o644)
+}
+
+/// Writes `path`, which is there, with the mode it has, whole or not at all.
+pub(super) fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mode = std::fs::metadata(path)?.permissions().mode();
+    write(path, bytes, mode & 0o777)
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

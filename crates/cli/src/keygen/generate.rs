@@ -10,11 +10,9 @@ use super::args::Args;
 use super::{Outcome, Stop, files};
 use crate::prompt::{Answer, Ask, ask_or_empty};
 use crate::text::os_error;
-use crate::text::{out, outln};
+use crate::text::{err, out, outln};
 use crate::{account, home};
 
-/// Shortest passphrase that is accepted, as in OpenSSH.
-const MIN_PASSPHRASE: usize = 5;
 const RSA_MIN: u32 = 1024;
 const RSA_MAX: u32 = 16384;
 
@@ -97,9 +95,9 @@ fn sized(kind: KeyType, name: &str, bits: Option<u32>) -> Outcome<KeyType> {
         (KeyType::Rsa, Some(bits)) if bits < RSA_MIN => Err(Stop::fatal(format!(
             "Invalid RSA key length: minimum is {RSA_MIN} bits"
         ))),
-        (KeyType::Rsa, Some(bits)) if bits > RSA_MAX => {
-            Err(Stop::fatal(format!("key bits exceeds maximum {RSA_MAX}")))
-        }
+        (KeyType::Rsa, Some(bits)) if bits > RSA_MAX => Err(Stop::fatal(format!(
+            "Invalid RSA key length: maximum is {RSA_MAX} bits"
+        ))),
         _ => Ok(kind),
     }
 }
@@ -150,13 +148,10 @@ pub(super) fn save_private(
     path: &Path,
     passphrase: &Secret,
 ) -> Outcome {
-    let fail =
-        |why: String| Stop::fatal(format!("Saving key \"{}\" failed: {why}", path.display()));
-    if (1..MIN_PASSPHRASE).contains(&passphrase.expose().len()) {
-        return Err(fail(
-            "passphrase is too short (minimum five characters)".into(),
-        ));
-    }
+    let fail = |why: String| {
+        err!("Saving key \"{}\" failed: {why}\r\n", path.display());
+        Stop::Status(1)
+    };
     let defaults = WriteOptions::default();
     let options = WriteOptions {
         passphrase: Some(passphrase),
@@ -172,7 +167,7 @@ pub(super) fn save_private(
 /// Writes the `.pub` file beside it.
 pub(super) fn save_public(key: &PrivateKey, path: &Path) -> Outcome {
     let path = files::public_path(path);
-    let line = key.public().to_line(&key.comment()) + "\n";
+    let line = format!("{} {}\n", key.public().to_line(""), key.comment());
     files::write_public(&path, line.as_bytes()).map_err(|e| {
         Stop::fatal(format!(
             "Unable to save public key to {}: {}",

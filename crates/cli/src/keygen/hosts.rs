@@ -13,6 +13,9 @@ use crate::home;
 use crate::text::os_error;
 use crate::text::{err, outln};
 
+/// How much of a line's names a message shows.
+const MAX_NAMES: usize = 64;
+
 fn path(args: &Args) -> PathBuf {
     args.file
         .clone()
@@ -80,7 +83,7 @@ pub(super) fn remove(args: &Args, host: &str) -> Outcome {
         err!("Host {host} not found in {}\r\n", path.display());
         return Ok(());
     }
-    replace(&path, &text, &edited).map(drop)
+    replace(&path, &edited).map(drop)
 }
 
 /// `-H`: hashes all names.
@@ -90,17 +93,27 @@ pub(super) fn hash(args: &Args) -> Outcome {
     let edited = known_hosts::hash_names(&text, &mut SystemRng);
     for line in &edited.patterns {
         err!(
-            "{}:{line}: ignoring host name with wildcard\r\n",
-            path.display()
+            "{}:{line}: ignoring host name with wildcard: {}\r\n",
+            path.display(),
+            names_in(&text, *line)
         );
     }
     refuse_broken(&path, &edited)?;
-    let old = replace(&path, &text, &edited)?;
+    let old = replace(&path, &edited)?;
     if !edited.changed.is_empty() {
         err!("WARNING: {} contains unhashed entries\r\n", old.display());
         err!("Delete this file to ensure privacy of hostnames\r\n");
     }
     Ok(())
+}
+
+/// The names in a line that has some, the first being 1.
+fn names_in(text: &[u8], line: usize) -> String {
+    let line = text.split(|b| *b == b'\n').nth(line - 1);
+    let line = String::from_utf8_lossy(line.unwrap_or_default());
+    let mut words = line.split_ascii_whitespace();
+    let names = words.find(|word| !word.starts_with('@'));
+    names.unwrap_or_default().chars().take(MAX_NAMES).collect()
 }
 
 fn refuse_broken(path: &std::path::Path, edited: &Edited) -> Outcome {
@@ -115,13 +128,14 @@ fn refuse_broken(path: &std::path::Path, edited: &Edited) -> Outcome {
     Err(Stop::Status(1))
 }
 
-/// Puts the new text in place of the old, which stays as `.old`.
-fn replace(path: &std::path::Path, before: &[u8], edited: &Edited) -> Outcome<PathBuf> {
+/// Puts the new text in place of the old, which stays as `.old`. Both keep
+/// its mode.
+fn replace(path: &std::path::Path, edited: &Edited) -> Outcome<PathBuf> {
     let mut old = path.as_os_str().to_owned();
     old.push(".old");
     let old = PathBuf::from(old);
-    files::write_private(&old, before)
-        .and_then(|()| files::write_private(path, &edited.text))
+    std::fs::copy(path, &old)
+        .and_then(|_| files::rewrite(path, &edited.text))
         .map_err(|e| Stop::fatal(format!("{}: {}", path.display(), os_error(&e))))?;
     outln!("{} updated.", path.display());
     outln!("Original contents retained as {}", old.display());

@@ -40,7 +40,7 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
         Ok(args) => args,
         Err(BadArgs::Usage(reason)) => {
             if let Some(reason) = reason {
-                err!("{reason}\n");
+                err!("{reason}\r\n");
             }
             err!("{}", usage::USAGE);
             return ExitCode::from(1);

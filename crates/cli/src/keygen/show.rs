@@ -29,7 +29,11 @@ pub(super) fn fingerprints(args: &Args) -> Outcome {
     let text = if shown == "-" {
         std::io::read_to_string(std::io::stdin()).map(String::into_bytes)
     } else {
-        std::fs::read(&path)
+        match std::fs::read(&path) {
+            // A directory has no keys in it.
+            Err(e) if e.kind() == std::io::ErrorKind::IsADirectory => Ok(Vec::new()),
+            other => other,
+        }
     };
     let text = text.map_err(|e| Stop::fatal(format!("ssh-keygen: {shown}: {}", os_error(&e))))?;
     let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
@@ -45,12 +49,7 @@ pub(super) fn fingerprints(args: &Args) -> Outcome {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        // A bare key, or one behind a host name or options.
-        let found = PublicKey::from_line(line)
-            .ok()
-            .or_else(|| PublicKey::from_line(after_first_word(line)).ok())
-            .or_else(|| PublicKey::from_line(after_first_word(after_first_word(line))).ok());
-        if let Some((key, comment)) = found {
+        if let Some((key, comment)) = key_in(line) {
             one(args, &key, &comment);
             any = true;
         }
@@ -64,8 +63,22 @@ pub(super) fn fingerprints(args: &Args) -> Outcome {
     Ok(())
 }
 
-/// What follows the first word, in which quotes hold blanks together.
-fn after_first_word(line: &str) -> &str {
+/// The key in a line: a bare one, or one behind host names or options, which
+/// then stand in for a comment.
+fn key_in(line: &str) -> Option<(PublicKey, String)> {
+    if let Ok(found) = PublicKey::from_line(line) {
+        return Some(found);
+    }
+    let (first, rest) = split_first_word(line);
+    let (key, comment) = PublicKey::from_line(rest).ok()?;
+    if comment.is_empty() {
+        return Some((key, first.to_owned()));
+    }
+    Some((key, comment))
+}
+
+/// The first word, in which quotes hold blanks together, and what follows.
+fn split_first_word(line: &str) -> (&str, &str) {
     let mut quoted = false;
     let mut escaped = false;
     for (i, c) in line.char_indices() {
@@ -74,15 +87,13 @@ fn after_first_word(line: &str) -> &str {
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
             ' ' | '\t' if !quoted => {
-                return line
-                    .get(i..)
-                    .unwrap_or_default()
-                    .trim_start_matches([' ', '\t']);
+                let (first, rest) = line.split_at(i);
+                return (first, rest.trim_start_matches([' ', '\t']));
             }
             _ => {}
         }
     }
-    ""
+    (line, "")
 }
 
 /// The public half that belongs to a private key file: its `.pub` (which has
@@ -127,15 +138,30 @@ fn one(args: &Args, key: &PublicKey, comment: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::after_first_word;
+    use super::{key_in, split_first_word};
+
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIDAjkQXnQeOQFfS6NYVc6Lp0Aj8Dv0rsYw8eJ2TgqPm";
 
     #[test]
     fn options_with_blanks_are_one_word() {
-        assert_eq!(after_first_word("host ssh-rsa AAAA"), "ssh-rsa AAAA");
         assert_eq!(
-            after_first_word(r#"command="a \" b",no-pty ssh-rsa A"#),
-            "ssh-rsa A"
+            split_first_word("host ssh-rsa AAAA"),
+            ("host", "ssh-rsa AAAA")
         );
-        assert_eq!(after_first_word("one"), "");
+        assert_eq!(
+            split_first_word(r#"command="a \" b",no-pty ssh-rsa A"#),
+            (r#"command="a \" b",no-pty"#, "ssh-rsa A")
+        );
+        assert_eq!(split_first_word("one"), ("one", ""));
+    }
+
+    #[test]
+    fn what_stands_before_a_key_is_its_comment_if_it_has_none() {
+        let comment = |line: String| key_in(&line).map(|(_, comment)| comment);
+        assert_eq!(comment(KEY.into()).as_deref(), Some(""));
+        assert_eq!(comment(format!("a,b {KEY}")).as_deref(), Some("a,b"));
+        assert_eq!(comment(format!("a,b {KEY} c d")).as_deref(), Some("c d"));
+        assert_eq!(comment(format!("@revoked * {KEY}")), None);
     }
 }
