@@ -28,6 +28,9 @@ pub struct Decision {
     pub answer: AuthAnswer,
     /// Text for the user to see before that.
     pub banner: Option<String>,
+    /// The signature algorithms taken from this user, where they differ from
+    /// those that everybody was told.
+    pub user_algorithms: Option<Vec<String>>,
     /// End the connection with these words instead of answering; as OpenSSH
     /// does, they go out as a protocol error.
     pub goodbye: Option<String>,
@@ -38,6 +41,7 @@ impl From<AuthAnswer> for Decision {
         Self {
             answer,
             banner: None,
+            user_algorithms: None,
             goodbye: None,
         }
     }
@@ -137,6 +141,9 @@ async fn questions<A: Application>(asker: Asker, mut app: A, logged_in: oneshot:
                 let id = attempt.id;
                 let decision = app.auth(attempt).await;
                 let open = asker.shared.with(|state| {
+                    if let Some(algorithms) = decision.user_algorithms {
+                        let _ = state.conn.set_user_algorithms(algorithms);
+                    }
                     if let Some(text) = &decision.banner {
                         let _ = state.conn.banner(text);
                     }

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use carrick_keys::{KeyType, PrivateKey};
-use carrick_proto::auth::{AuthAnswer, AuthRequest, ClientAuthEvent, Method};
+use carrick_proto::auth::{
+    AuthAnswer, AuthAttempt, AuthRequest, ClientAuthEvent, InfoRequest, Method,
+};
 use carrick_proto::mux::ChannelEvent;
 use carrick_proto::{
     Client, ClientConfig, ClientEvent, Connection, Event, Server, ServerConfig, ServerEvent,
@@ -55,6 +57,10 @@ pub struct Pair {
     pub client_seen: VecDeque<Seen>,
     /// What the server saw and the test has not taken.
     pub server_seen: VecDeque<Seen>,
+    /// How many EXT_INFO the client saw.
+    pub client_ext_info: usize,
+    /// How many EXT_INFO the server saw.
+    pub server_ext_info: usize,
     /// Bytes on their way to the server.
     pub to_server: VecDeque<u8>,
     /// Bytes on their way to the client.
@@ -63,6 +69,8 @@ pub struct Pair {
     pub now: Instant,
     /// In what pieces bytes arrive.
     pub feed: Feed,
+    /// What the client tries to log in with.
+    pub password: &'static str,
     /// The group that the server has for group exchange.
     pub group: Option<(Vec<u8>, Vec<u8>)>,
     rng: SeededRng,
@@ -103,10 +111,13 @@ impl Pair {
             server: Connection::server(server, Box::new(srng), now),
             client_seen: VecDeque::new(),
             server_seen: VecDeque::new(),
+            client_ext_info: 0,
+            server_ext_info: 0,
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
             now,
             feed: Feed::Whole,
+            password: PASSWORD,
             group: None,
             rng,
             host_keys,
@@ -154,6 +165,11 @@ impl Pair {
     /// Moves bytes and events until nothing moves any more.
     pub fn run(&mut self) {
         while self.step() {}
+    }
+
+    /// Runs until `done`, or until nothing moves any more.
+    pub fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
+        while !done(self) && self.step() {}
     }
 
     /// One round of both sides. Whether anything happened.
@@ -209,7 +225,7 @@ impl Pair {
                         .expect("the question is open");
                 }
                 Event::Side(ClientEvent::Auth(ClientAuthEvent::Ready)) => {
-                    let password = Secret::from(PASSWORD);
+                    let password = Secret::from(self.password);
                     let attempt = AuthRequest::Password(&password);
                     self.client
                         .authenticate(USER, &attempt)
@@ -218,6 +234,7 @@ impl Pair {
                 Event::Side(ClientEvent::Auth(ClientAuthEvent::Success)) => {
                     self.client_seen.push_back(Seen::LoggedIn);
                 }
+                Event::ExtInfo(_) => self.client_ext_info += 1,
                 other => self.client_seen.extend(seen(other)),
             }
         }
@@ -249,25 +266,36 @@ impl Pair {
                         .expect("the question is open");
                 }
                 Event::Side(ServerEvent::Auth(attempt)) => {
-                    let right = attempt.user == USER
-                        && matches!(&attempt.method, Method::Password { password, .. }
-                            if password.expose() == PASSWORD.as_bytes());
-                    let answer = if right {
-                        AuthAnswer::Success
-                    } else {
-                        AuthAnswer::Failure {
-                            methods: vec!["password".into()],
-                            partial: false,
-                        }
-                    };
+                    let answer = decide(&attempt);
                     self.server
                         .answer_auth(attempt.id, answer)
                         .expect("the question is open");
                 }
+                Event::ExtInfo(_) => self.server_ext_info += 1,
                 other => self.server_seen.extend(seen(other)),
             }
         }
         moved
+    }
+}
+
+/// The right password lets in, and so does keyboard-interactive with no prompts.
+fn decide(attempt: &AuthAttempt) -> AuthAnswer {
+    let right = attempt.user == USER;
+    match &attempt.method {
+        Method::Password { password, .. } if right && password.expose() == PASSWORD.as_bytes() => {
+            AuthAnswer::Success
+        }
+        Method::KeyboardInteractive { .. } => AuthAnswer::Prompts(InfoRequest {
+            name: "nothing".into(),
+            instruction: "to ask".into(),
+            prompts: Vec::new(),
+        }),
+        Method::Responses(answers) if right && answers.is_empty() => AuthAnswer::Success,
+        _ => AuthAnswer::Failure {
+            methods: vec!["password".into()],
+            partial: false,
+        },
     }
 }
 
@@ -308,7 +336,11 @@ fn deliver<S: carrick_proto::Side>(
         Feed::Random => 1 + usize::try_from(rng.below(wire.len() as u64)).expect("fits"),
     };
     let mut buf = conn.take_recv_buf();
-    buf.extend(wire.drain(..len));
+    let (front, back) = wire.as_slices();
+    let first = len.min(front.len());
+    buf.extend_from_slice(&front[..first]);
+    buf.extend_from_slice(&back[..len - first]);
+    wire.drain(..len);
     conn.handle_recv(buf, now);
     true
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use carrick_wire::msg::transport::{Pong, TransportMsg, Unimplemented};
-use carrick_wire::{DecodeError, Encode};
+use carrick_wire::{DecodeError, Encode, names};
 use zeroize::Zeroize;
 
 use super::{Connection, Phase, Side};
@@ -171,6 +171,7 @@ impl<S: Side> Connection<S> {
                 if !self.secured() || !(S::hooks().may_ext_info)(self) {
                     return Err(self.out_of_place(payload));
                 }
+                self.ext_info_in_auth |= info.get(names::ext::EXT_INFO_IN_AUTH).is_some();
                 let list = info.extensions.iter();
                 let list = list
                     .map(|e| (e.name.to_owned(), e.value.to_vec()))

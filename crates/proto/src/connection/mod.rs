@@ -101,6 +101,8 @@ pub struct Connection<S: Side> {
     skip_guess: bool,
     strict: bool,
     peer_ext_info: bool,
+    /// The peer takes another EXT_INFO while it logs in.
+    ext_info_in_auth: bool,
     session_id: Option<Vec<u8>>,
     negotiated: Option<Negotiated>,
     rekey_wanted: bool,
@@ -181,6 +183,7 @@ impl<S: Side> Connection<S> {
             skip_guess: false,
             strict: false,
             peer_ext_info: false,
+            ext_info_in_auth: false,
             session_id: None,
             negotiated: None,
             rekey_wanted: false,

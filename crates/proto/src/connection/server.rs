@@ -185,6 +185,24 @@ impl Connection<Server> {
         Ok(())
     }
 
+    /// Tells the client that other signature algorithms are taken from this
+    /// user than EXT_INFO said when nobody knew who it would be. Clients that
+    /// did not ask for it (`ext-info-in-auth@openssh.com`) are not told.
+    pub fn set_user_algorithms(&mut self, algorithms: Vec<String>) -> Result<(), Misuse> {
+        if self.is_open() {
+            return Err(Misuse::WrongPhase);
+        }
+        if self.ext_info_in_auth && self.side.user_algorithms != algorithms {
+            let list = algorithms.join(",");
+            let name = names::ext::SERVER_SIG_ALGS;
+            let value = list.as_bytes();
+            let extensions = vec![Extension { name, value }];
+            self.output.message(&ExtInfo { extensions }.to_vec());
+        }
+        self.side.user_algorithms = algorithms;
+        Ok(())
+    }
+
     /// Shows text to the user before they are logged in (RFC 4252 section 5.4).
     /// Not before the client has asked for the authentication service.
     pub fn banner(&mut self, text: &str) -> Result<(), Misuse> {

@@ -96,3 +96,18 @@ fn a_silent_peer_is_given_up() {
     }
     assert_eq!(pair.client.error(), Some(&Error::Silent));
 }
+
+/// OpenSSH's `ext-info-in-auth`: the client of this pair always asks for it.
+#[test]
+fn a_user_may_have_algorithms_of_their_own() {
+    let mut pair = Pair::new(4);
+    while pair.client.session_id().is_none() {
+        pair.step();
+    }
+    pair.run_until(|pair| pair.server_ext_info > 0);
+    let only = vec!["ssh-ed25519".to_owned()];
+    pair.server.set_user_algorithms(only.clone()).unwrap();
+    pair.server.set_user_algorithms(only).unwrap();
+    pair.log_in();
+    assert_eq!(pair.client_ext_info, 2, "the first, and one change");
+}

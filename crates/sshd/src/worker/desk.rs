@@ -205,16 +205,15 @@ impl Application for Desk {
             Verdict::Prompts(prompts) => AuthAnswer::Prompts(info_request(prompts)),
             Verdict::Disconnect((_, text)) => {
                 return Decision {
-                    answer: refused(Vec::new(), false),
                     banner,
                     goodbye: Some(text),
+                    ..refused(Vec::new(), false).into()
                 };
             }
         };
         Decision {
-            answer,
             banner,
-            goodbye: None,
+            ..answer.into()
         }
     }
 }
