@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use lexopt::prelude::*;
 
+use crate::VERSION;
+
 /// What is printed for a wrong command line.
 pub const USAGE: &str = "\
 usage: sshd [-46DdeGiqTtV] [-C connection_spec] [-c host_cert_file]
@@ -62,16 +64,21 @@ pub struct Args {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, String> {
     let mut out = Args::default();
     let mut parser = lexopt::Parser::from_iter(args);
-    let usage = |problem: lexopt::Error| format!("{problem}\n{USAGE}");
-    while let Some(arg) = parser.next().map_err(usage)? {
+    let usage = |problem: String| format!("{problem}\n{VERSION}\n{USAGE}");
+    let unknown = |flag: char| usage(format!("unknown option -- {flag}"));
+    while let Some(arg) = parser
+        .next()
+        .map_err(|problem| usage(problem.to_string()))?
+    {
         let Short(flag) = arg else {
             return Err(match arg {
                 Value(extra) => format!("Extra argument {}.\n", extra.to_string_lossy()),
-                other => format!("{}\n{USAGE}", other.unexpected()),
+                _ => unknown('-'),
             });
         };
         let mut value = || -> Result<String, String> {
-            let value = parser.value().map_err(usage)?;
+            let missing = |_| usage(format!("option requires an argument -- {flag}"));
+            let value = parser.value().map_err(missing)?;
             value
                 .into_string()
                 .map_err(|_| format!("-{flag}: argument is not text\n"))
@@ -100,18 +107,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, String> {
             'o' => out.options.push(value()?),
             'p' => match value()?.parse::<u16>() {
                 Ok(port) if port != 0 => out.ports.push(port),
-                _ => {
-                    return Err("Bad port number.
-"
-                    .to_owned());
-                }
+                _ => return Err("Bad port number.\n".to_owned()),
             },
             // The length of a host name in utmp; nothing, in a daemon without.
             'u' => drop(value()?),
             // Of versions past.
             'k' | 'b' => drop(value()?),
             'Q' | 'r' => {}
-            _ => return Err(format!("{}\n{USAGE}", Short(flag).unexpected())),
+            _ => return Err(unknown(flag)),
         }
     }
     // These stand before any other: the first value of a keyword counts.

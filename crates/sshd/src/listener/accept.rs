@@ -9,19 +9,29 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use carrick_config::sshd::Options;
 use carrick_crypto::rng::{Rng as _, SystemRng};
 use carrick_sys::process;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
 
 use super::bind::Listening;
+use super::penalties::{Book, Offence};
 use super::startups;
 use crate::handoff::Handoff;
-use crate::log::{debug, error, info, verbose};
-use crate::monitor::{EXIT_GRACE, Role};
+use crate::log::{Level, debug, error, info};
+use crate::monitor::lines::Lines;
+use crate::monitor::{
+    EXIT_ATTEMPTED, EXIT_CRASH, EXIT_GRACE, EXIT_INVALID_USER, EXIT_REFUSED, Role,
+};
+use crate::rpc::preauth::Line;
+
+/// Lines on dropped connections at once, and per second after that.
+const DROPS: u32 = 60;
+const DROPS_PER_SECOND: u32 = 4;
 
 /// Why the loop ended.
 pub enum Over {
@@ -93,7 +103,9 @@ struct Server<'a> {
     options: &'a Options,
     handoff: OwnedFd,
     children: HashMap<Pid, Child>,
-    throttling: bool,
+    penalties: Book,
+    /// Bounds what is logged of dropped connections.
+    drops: Lines,
     rng: SystemRng,
 }
 
@@ -109,7 +121,8 @@ pub fn serve(
         options,
         handoff: super::shared(&handoff)?,
         children: HashMap::new(),
-        throttling: false,
+        penalties: Book::new(options),
+        drops: Lines::bounded(Instant::now(), DROPS, DROPS_PER_SECOND),
         rng: SystemRng,
     };
     loop {
@@ -217,13 +230,15 @@ impl Server<'_> {
             .filter(|child| child.waiting.is_some())
             .count();
         if let Some(reason) = self.drop_reason(early, peer.ip()) {
-            verbose!(
+            let text = format!(
                 "drop connection #{early} from [{}]:{} on [{}]:{} {reason}",
                 peer.ip(),
                 peer.port(),
                 local.ip(),
                 local.port()
             );
+            let level = Level::Info.number();
+            self.drops.write(&Line { level, text }, "", Instant::now());
             // It fits in the socket's buffer, which is empty.
             let _ = (&socket).write_all(b"Not allowed at this time\r\n");
             return;
@@ -248,15 +263,11 @@ impl Server<'_> {
         self.rng.fill(&mut number);
         let dice = u32::from_le_bytes(number) % 100;
         let waiting = u32::try_from(early).unwrap_or(u32::MAX);
-        let dropped = startups::drops(self.options.max_startups, waiting, dice);
-        if dropped && !self.throttling {
-            error!("beginning MaxStartups throttling");
-        } else if !dropped && self.throttling {
-            info!("exited MaxStartups throttling");
+        if startups::drops(self.options.max_startups, waiting, dice) {
+            return Some("Maxstartups");
         }
-        self.throttling = dropped;
-        if dropped {
-            return Some("past Maxstartups");
+        if let Some(reason) = self.penalties.refuses(peer, Instant::now()) {
+            return Some(reason);
         }
         let most = self.options.per_source_max_startups?;
         let (v4, v6) = self.options.per_source_net_block_size;
@@ -264,8 +275,7 @@ impl Server<'_> {
             child.waiting.is_some() && startups::same_network(child.peer, peer, v4, v6)
         };
         let from_there = self.children.values().filter(same).count();
-        (u32::try_from(from_there).unwrap_or(u32::MAX) >= most)
-            .then_some("past PerSourceMaxStartups")
+        (u32::try_from(from_there).unwrap_or(u32::MAX) >= most).then_some("PerSourceMaxStartups")
     }
 
     fn spawn(&self, socket: TcpStream) -> io::Result<(Pid, PipeReader)> {
@@ -285,24 +295,50 @@ impl Server<'_> {
     /// Takes note of the monitors that have ended.
     fn reap(&mut self) {
         while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
-            if let Some(child) = self.children.remove(&pid) {
-                note_end(pid, &child, status);
+            let Some(child) = self.children.remove(&pid) else {
+                continue;
+            };
+            if let Some(offence) = note_end(pid, &child, status) {
+                self.penalties.note(child.peer, offence, Instant::now());
             }
         }
     }
 }
 
-fn note_end(pid: Pid, child: &Child, status: WaitStatus) {
-    let number = pid.as_raw_nonzero();
+/// Logs how a monitor ended, and says what that tells of its peer.
+fn note_end(pid: Pid, child: &Child, status: WaitStatus) -> Option<Offence> {
+    let (number, name) = (pid.as_raw_nonzero(), &child.name);
     if let Some(signal) = status.terminating_signal() {
-        error!(
-            "session process {number} for {} killed by signal {signal}",
-            child.name
-        );
-    } else if status.exit_status() == Some(i32::from(EXIT_GRACE)) {
-        info!(
-            "Timeout before authentication for {}, pid = {number}",
-            child.name
-        );
+        error!("session process {number} for {name} killed by signal {signal}");
+        // An administrator's is no fault of the peer's.
+        return (![SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGKILL].contains(&signal))
+            .then_some(Offence::Crash);
+    }
+    match u8::try_from(status.exit_status()?).ok()? {
+        0 => None,
+        EXIT_GRACE => {
+            info!("Timeout before authentication for {name}, pid = {number}");
+            Some(Offence::Grace)
+        }
+        EXIT_CRASH => {
+            info!("Session process {number} unpriv child crash for {name}");
+            Some(Offence::Crash)
+        }
+        EXIT_ATTEMPTED => {
+            debug!("preauth child {number} for {name} exited after unsuccessful auth attempt");
+            Some(Offence::AuthFail)
+        }
+        EXIT_INVALID_USER => {
+            debug!("preauth child {number} for {name} exited after attempt by invalid user");
+            Some(Offence::InvalidUser)
+        }
+        EXIT_REFUSED => {
+            debug!("preauth child {number} for {name} prohibited by RefuseConnection");
+            Some(Offence::Refused)
+        }
+        code => {
+            debug!("preauth child {number} for {name} exited with status {code}");
+            Some(Offence::NoAuth)
+        }
     }
 }

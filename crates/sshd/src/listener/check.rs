@@ -15,7 +15,7 @@ use super::EXIT_FATAL;
 use super::bind::strerror;
 use crate::args::{Args, Task};
 use crate::handoff::Handoff;
-use crate::log::{error, fatal, info};
+use crate::log::{debug, error, fatal, info};
 use crate::settings::{self, Config};
 
 /// The empty root directory of workers, as distributions make it.
@@ -60,15 +60,24 @@ pub fn prepare(config: &Config, args: &Args, to_stderr: bool) -> Result<Handoff,
 fn host_keys(config: &Config) -> Vec<(Vec<u8>, Secret)> {
     let options = config.global();
     let named = options.is_set("HostKey");
+    let missing = |path: &str| {
+        // Of the default files, those that are not there are not missed.
+        if named {
+            error!("Unable to load host key: {path}");
+        } else {
+            debug!("Unable to load host key: {path}");
+        }
+    };
     let mut keys: Vec<(Vec<u8>, Secret)> = Vec::new();
     for path in &options.host_keys {
         match host_key(path) {
             Ok((blob, _)) if keys.iter().any(|(known, _)| *known == blob) => {}
             Ok(key) => keys.push(key),
-            // Of the default files, those that are not there are not missed.
-            Err(None) if !named => {}
-            Err(None) => error!("Unable to load host key \"{path}\": No such file or directory"),
-            Err(Some(problem)) => error!("Unable to load host key \"{path}\": {problem}"),
+            Err(None) => missing(path),
+            Err(Some(problem)) => {
+                error!("Unable to load host key \"{path}\": {problem}");
+                missing(path);
+            }
         }
     }
     keys

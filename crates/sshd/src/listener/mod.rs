@@ -15,6 +15,7 @@
 pub mod accept;
 pub mod bind;
 pub mod check;
+pub mod penalties;
 pub mod startups;
 
 use std::ffi::OsString;
@@ -28,7 +29,7 @@ use rustix::fs::Mode;
 
 use crate::args::{Args, Task};
 use crate::handoff::{self, Handoff};
-use crate::log::{self, Level, Sink, error, fatal, info};
+use crate::log::{self, Level, Sink, debug, error, fatal, info};
 use crate::monitor;
 use crate::settings::{self, Config};
 
@@ -48,11 +49,17 @@ pub fn run(args: &Args, restarted: bool) -> u8 {
         return 1;
     }
     log::start(settings::level_of_args(args), Sink::Stderr);
+    debug!("sshd version {}", crate::VERSION);
     let config = match Config::load(args) {
         Ok(config) => config,
         Err(problem) => {
-            eprintln!("{problem}");
-            return if problem.unreadable { 1 } else { EXIT_FATAL };
+            tell(&problem);
+            let unknown_option = problem.file == COMMAND_LINE && problem.text.contains(UNKNOWN);
+            return if problem.unreadable || unknown_option {
+                1
+            } else {
+                EXIT_FATAL
+            };
         }
     };
     if args.task == Task::Parse {
@@ -97,8 +104,30 @@ fn print(config: &Config, args: &Args) -> u8 {
             0
         }
         Err(problem) => {
-            eprintln!("{problem}");
-            EXIT_FATAL
+            tell(&problem);
+            // A word of -C is the command line's, the rest the file's.
+            if problem.file.is_empty() {
+                1
+            } else {
+                EXIT_FATAL
+            }
+        }
+    }
+}
+
+/// What the configuration calls the options of the command line, and what it
+/// says of one that it does not know: those are mistakes in usage.
+const COMMAND_LINE: &str = "command-line";
+const UNKNOWN: &str = "Bad configuration option";
+
+/// A mistake in the configuration goes to the log, where OpenSSH has it too;
+/// one on the command line, or a file that is not there, to the person.
+fn tell(problem: &carrick_config::Error) {
+    for line in &problem.lines {
+        if problem.unreadable || problem.file.is_empty() {
+            eprintln!("{line}");
+        } else {
+            error!("{line}");
         }
     }
 }

@@ -13,6 +13,8 @@ const PER_SECOND: u32 = 200;
 /// The lines of one process.
 #[derive(Debug)]
 pub struct Lines {
+    burst: u32,
+    per_second: u32,
     left: u32,
     since: Instant,
     dropped: u64,
@@ -21,8 +23,15 @@ pub struct Lines {
 impl Lines {
     /// None written yet.
     pub fn new(now: Instant) -> Self {
+        Self::bounded(now, BURST, PER_SECOND)
+    }
+
+    /// With bounds of their own.
+    pub fn bounded(now: Instant, burst: u32, per_second: u32) -> Self {
         Self {
-            left: BURST,
+            burst,
+            per_second,
+            left: burst,
             since: now,
             dropped: 0,
         }
@@ -52,8 +61,8 @@ impl Lines {
             let seconds = u32::try_from(passed.as_secs()).unwrap_or(u32::MAX);
             self.left = self
                 .left
-                .saturating_add(seconds.saturating_mul(PER_SECOND))
-                .min(BURST);
+                .saturating_add(seconds.saturating_mul(self.per_second))
+                .min(self.burst);
             self.since = now;
         }
         let some = self.left > 0;

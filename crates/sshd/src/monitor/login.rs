@@ -20,6 +20,8 @@ use super::methods::Ways;
 use super::password;
 use super::sign::{FirstExchange, Violation};
 use super::system::{Peer, System};
+use super::{EXIT_ATTEMPTED, EXIT_INVALID_USER, EXIT_REFUSED};
+use crate::listener::EXIT_FATAL;
 use crate::log::{self, Level, debug, error, info, verbose};
 use crate::rpc::preauth::{Attempt, Judged, KeyClaim, Method, Prompts, Verdict};
 
@@ -100,6 +102,8 @@ pub struct Login<S> {
     prompting: bool,
     attempts: u32,
     failures: u32,
+    /// RefuseConnection ended it.
+    refused: bool,
     delay_salt: u64,
     /// Names the key in the line on it.
     key_note: Option<String>,
@@ -116,6 +120,7 @@ impl<S: System> Login<S> {
             prompting: false,
             attempts: 0,
             failures: 0,
+            refused: false,
             delay_salt,
             key_note: None,
         }
@@ -126,6 +131,16 @@ impl<S: System> Login<S> {
         self.candidate
             .as_ref()
             .map(|who| (who.user.clone(), who.account.is_some()))
+    }
+
+    /// The exit status of a monitor whose login came to nothing.
+    pub fn exit_status(&self) -> u8 {
+        match &self.candidate {
+            _ if self.refused => EXIT_REFUSED,
+            Some(who) if self.failures > 0 && who.account.is_none() => EXIT_INVALID_USER,
+            Some(_) if self.failures > 0 => EXIT_ATTEMPTED,
+            _ => EXIT_FATAL,
+        }
     }
 
     /// Decides an attempt.
@@ -234,6 +249,7 @@ impl<S: System> Login<S> {
             info!(
                 "administratively prohibited connection for {who}{user} from {address} port {port}"
             );
+            self.refused = true;
             return Err(end("Connection refused".to_owned()));
         }
         let Some(ways) = Ways::new(&self.options, self.system.knows_passwords()) else {

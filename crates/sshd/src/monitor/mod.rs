@@ -42,6 +42,14 @@ use crate::log::{self, Level, Sink, fatal};
 
 /// Exit status of a monitor whose user took longer than LoginGraceTime.
 pub const EXIT_GRACE: u8 = 3;
+/// Of one whose worker crashed or asked for what it may not.
+pub const EXIT_CRASH: u8 = 4;
+/// Of one whose user tried to log in and did not succeed.
+pub const EXIT_ATTEMPTED: u8 = 5;
+/// Of one that RefuseConnection ended.
+pub const EXIT_REFUSED: u8 = 6;
+/// As [`EXIT_ATTEMPTED`], for a user that may not log in at all.
+pub const EXIT_INVALID_USER: u8 = 7;
 
 /// A process of the daemon that is started with an argument of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,7 +24,7 @@ use super::machine::Machine;
 use super::sign::{HostKey, Signer, Violation};
 use super::spawn::{Helper, spawn};
 use super::system::Peer;
-use super::{EXIT_GRACE, Role};
+use super::{EXIT_CRASH, EXIT_GRACE, Role};
 use crate::handoff::Handoff;
 use crate::listener::EXIT_FATAL;
 use crate::listener::bind::strerror;
@@ -90,7 +90,7 @@ pub fn serve(
     settings::start_log(options, handoff.log_to_stderr);
     let (peer, local) = (Endpoint::far(&input), Endpoint::near(&input));
     verbose!(
-        "Connection from {} port {} on {} port {}",
+        "Connection from {} port {} on {} port {} rdomain \"\"",
         peer.address,
         peer.port,
         local.address,
@@ -142,7 +142,7 @@ pub fn serve(
             drop(startup);
             connection.session(banner, &user)
         }
-        Err(end) => Ok(connection.give_up(end)),
+        Err(end) => Ok(connection.give_up(end, login.exit_status())),
     }
 }
 
@@ -312,8 +312,10 @@ impl Connection {
         self.lines.write(&Line { level, text }, "", Instant::now());
     }
 
-    /// Ends a connection that came to no login; the exit status.
-    fn give_up(&mut self, end: End) -> u8 {
+    /// Ends a connection that came to no login; the exit status, for which
+    /// `usual` stands if nothing worse happened.
+    fn give_up(&mut self, end: End, usual: u8) -> u8 {
+        let mut status = usual;
         match end {
             End::Gone => {}
             End::Refused => {
@@ -333,31 +335,40 @@ impl Connection {
                         self.peer.address, self.peer.port
                     ),
                 );
-                self.stop();
-                return EXIT_GRACE;
+                status = EXIT_GRACE;
             }
-            End::Violation(what) => error!("worker asked for what it may not: {what}"),
-            End::Io(problem) => error!("line to the worker: {problem}"),
+            End::Violation(what) => {
+                error!("worker asked for what it may not: {what}");
+                status = EXIT_CRASH;
+            }
+            End::Io(problem) => {
+                error!("line to the worker: {problem}");
+                status = EXIT_CRASH;
+            }
         }
-        self.stop();
-        EXIT_FATAL
+        if self.stop() { EXIT_CRASH } else { status }
     }
 
-    fn stop(&mut self) {
+    /// Ends the worker; whether it had crashed.
+    fn stop(&mut self) -> bool {
         // It may have ended by itself.
         let _ = self.worker.child.kill();
-        self.reap();
+        self.reap()
     }
 
-    fn reap(&mut self) {
+    fn reap(&mut self) -> bool {
         use std::os::unix::process::ExitStatusExt;
         match self.worker.child.wait() {
             Ok(status) => match status.signal() {
                 None | Some(SIGKILL) => {}
-                Some(signal) => error!("worker terminated by signal {signal}"),
+                Some(signal) => {
+                    error!("worker terminated by signal {signal}");
+                    return true;
+                }
             },
             Err(problem) => error!("wait: {problem}"),
         }
+        false
     }
 
     /// From login to the end of the connection; the exit status.
