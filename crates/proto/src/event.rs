@@ -88,6 +88,9 @@ pub struct HostKeyQuestion {
     pub host_key: Vec<u8>,
     /// The algorithm that it signed with.
     pub algorithm: String,
+    /// Its signature over the exchange hash, which is the session's
+    /// identifier: an agent may want to see it (session-bind@openssh.com).
+    pub signature: Vec<u8>,
 }
 
 /// What only a server hears.

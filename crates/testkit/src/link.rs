@@ -51,18 +51,28 @@ impl Link {
     }
 
     /// Goes on to the next arrival; `false` when nothing is under way.
+    ///
+    /// # Panics
+    /// When a side does not read what arrived: there is no place to keep it.
     pub fn advance(&mut self) -> bool {
-        let next = [&self.up, &self.down].into_iter().filter_map(|line| line.front());
+        let next = [&self.up, &self.down]
+            .into_iter()
+            .filter_map(|line| line.front());
         let Some(next) = next.map(|(at, _)| *at).min() else {
             return false;
         };
-        self.pair.sleep(next.saturating_duration_since(self.pair.now));
+        self.pair
+            .sleep(next.saturating_duration_since(self.pair.now));
         // One side at a time: `settle` takes away what the other's queue holds.
         deliver(&mut self.up, &mut self.pair.to_server, next);
         while !self.pair.to_server.is_empty() && self.pair.step_server() {}
         let answers: Vec<u8> = self.pair.to_client.drain(..).collect();
         deliver(&mut self.down, &mut self.pair.to_client, next);
         while !self.pair.to_client.is_empty() && self.pair.step_client() {}
+        assert!(
+            self.pair.to_client.is_empty(),
+            "a side does not read what arrived"
+        );
         for (line, bytes) in [
             (&mut self.down, answers),
             (&mut self.up, self.pair.to_server.drain(..).collect()),

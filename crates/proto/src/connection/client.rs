@@ -197,6 +197,7 @@ impl Connection<Client> {
                     id,
                     host_key: unconfirmed.host_key.clone(),
                     algorithm: algorithm.unwrap_or_default(),
+                    signature: unconfirmed.signature.clone(),
                 };
                 self.events
                     .push_back(Event::Side(ClientEvent::VerifyHostKey(question)));

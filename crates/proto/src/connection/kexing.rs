@@ -65,7 +65,11 @@ impl<S: Side> Connection<S> {
             .now
             .saturating_duration_since(self.opener.usage().since());
         let unused = self.output.sealer.usage().packets() == 0;
-        if !self.is_open() || !matches!(self.kex, Step::Idle) || !unused || age > SHORT_LIFE {
+        if !self.is_open() || !matches!(self.kex, Step::Idle) {
+            return Ok(());
+        }
+        if !unused || age > SHORT_LIFE {
+            self.rekeys_for_nothing = 0;
             return Ok(());
         }
         self.rekeys_for_nothing += 1;

@@ -445,6 +445,12 @@ impl<S: Side> Connection<S> {
         self.output.transport(payload);
     }
 
+    /// Begins a key exchange at any time: for tests of the other side.
+    #[cfg(feature = "rule-breaker")]
+    pub fn exchange_now(&mut self) {
+        self.open_kex();
+    }
+
     fn question(&mut self) -> QuestionId {
         self.questions += 1;
         QuestionId(self.questions)

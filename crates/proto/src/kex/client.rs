@@ -45,6 +45,7 @@ pub struct Unconfirmed {
     shared: Zeroizing<Vec<u8>>,
     hash: Vec<u8>,
     pub(crate) host_key: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
 }
 
 impl Unconfirmed {
@@ -299,5 +300,6 @@ fn check_reply(
         shared,
         hash,
         host_key,
+        signature: reply.signature.to_vec(),
     })))
 }

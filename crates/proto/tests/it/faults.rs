@@ -10,7 +10,7 @@ use carrick_testkit::{Pair, SeededRng};
 use crate::open_session;
 
 /// A client's first messages against a server, in the clear.
-fn server_after(bytes: &[u8]) -> (Pair, Vec<u8>) {
+pub(crate) fn server_after(bytes: &[u8]) -> (Pair, Vec<u8>) {
     let mut pair = Pair::new(1);
     pair.to_server.clear();
     // Take what the well-behaved client would have sent away, and put ours in.
@@ -23,7 +23,7 @@ fn server_after(bytes: &[u8]) -> (Pair, Vec<u8>) {
     (pair, sent)
 }
 
-fn fault(pair: &Pair) -> PeerFault {
+pub(crate) fn fault(pair: &Pair) -> PeerFault {
     match pair.server.error() {
         Some(Error::Fault(fault)) => fault.clone(),
         other => panic!("not a fault: {other:?}"),
@@ -31,7 +31,7 @@ fn fault(pair: &Pair) -> PeerFault {
 }
 
 /// A packet in the clear around `payload`.
-fn packet(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(payload: &[u8]) -> Vec<u8> {
     let mut pad = 8 - (payload.len() + 5) % 8;
     if pad < 4 {
         pad += 8;
@@ -43,7 +43,7 @@ fn packet(payload: &[u8]) -> Vec<u8> {
     out
 }
 
-fn ident_and(payloads: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn ident_and(payloads: &[&[u8]]) -> Vec<u8> {
     let mut bytes = b"SSH-2.0-test\r\n".to_vec();
     for payload in payloads {
         bytes.extend(packet(payload));
@@ -52,7 +52,7 @@ fn ident_and(payloads: &[&[u8]]) -> Vec<u8> {
 }
 
 /// The KEXINIT that a real client would send.
-fn kexinit() -> Vec<u8> {
+pub(crate) fn kexinit() -> Vec<u8> {
     let config = ClientConfig::new("test");
     #[expect(
         clippy::disallowed_methods,
@@ -197,7 +197,7 @@ fn pair_payload_open() -> Vec<u8> {
 }
 
 /// A pair in which the client can send any payload.
-fn rude(logged_in: bool, payloads: &[&[u8]]) -> Pair {
+pub(crate) fn rude(logged_in: bool, payloads: &[&[u8]]) -> Pair {
     let mut pair = Pair::new(5);
     if logged_in {
         pair.log_in();

@@ -7,10 +7,14 @@
 )]
 
 mod algorithms;
+mod bounds;
 mod faults;
 mod feeding;
+mod login;
+mod order;
 mod rekeying;
 mod transfer;
+mod windows;
 
 use carrick_proto::mux::{ChannelEvent, ChannelId, Open, Stream};
 use carrick_testkit::{Pair, Seen};
