@@ -84,6 +84,12 @@ impl<S: Side> Channel<S> {
             .with(|state| step(state, self.inner.id))
     }
 
+    /// What is inside, for tests.
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, State<S>> {
+        self.inner.handle.shared().lock()
+    }
+
     /// Waits until the channel we asked for is open or refused.
     pub(crate) async fn opened(&self) -> Result<(), Error> {
         poll_fn(|cx| {

@@ -33,6 +33,8 @@ pub struct Unverified {
 /// A connection to the right server, with nobody logged in yet.
 pub struct Login {
     handle: Handle<Client>,
+    /// The host key that was accepted.
+    host: HostKeyQuestion,
     news: News,
     done: bool,
     /// An attempt is on its way, and its reply has not been taken: perhaps
@@ -171,6 +173,7 @@ impl Unverified {
             .with(|state| state.conn.answer_host_key(id, true))?;
         let mut login = Login {
             handle: self.handle,
+            host: self.question,
             news: self.news,
             done: false,
             open: false,
@@ -194,6 +197,17 @@ impl Unverified {
 }
 
 impl Login {
+    /// The server's host key as it came.
+    pub fn host_key_blob(&self) -> &[u8] {
+        &self.host.host_key
+    }
+
+    /// The host key's signature over [`Self::session_id`]: what an agent asks
+    /// for before it signs for keys that are meant for certain hosts.
+    pub fn host_key_signature(&self) -> &[u8] {
+        &self.host.signature
+    }
+
     /// The session identifier, which signatures cover.
     pub fn session_id(&self) -> Vec<u8> {
         self.handle

@@ -87,6 +87,12 @@ impl<S: Side> Connection<S> {
         self.handle.shared().with(step)
     }
 
+    /// What is inside, for tests.
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, State<S>> {
+        self.handle.shared().lock()
+    }
+
     /// Opens a channel, and waits for the other side to agree.
     pub async fn open(&self, kind: Open) -> Result<Channel<S>, Error> {
         let id = self.with(|state| {

@@ -19,6 +19,9 @@
 //! A connection is driven by a task of its own. It ends when the last handle
 //! to it (a [`Connection`], a [`Channel`]) is dropped.
 
+#[cfg(test)]
+extern crate self as carrick;
+
 mod channel;
 pub mod client;
 mod connection;
@@ -29,6 +32,8 @@ mod pieces;
 pub mod server;
 mod session;
 mod shared;
+#[cfg(test)]
+mod tests;
 
 pub use carrick_proto as proto;
 pub use carrick_proto::mux::{GlobalAnswer, GlobalRequest, Open, OpenReason, PtySize, Request};

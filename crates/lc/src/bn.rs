@@ -85,7 +85,8 @@ impl Bn {
 
     /// The magnitude in exactly `len` big-endian bytes.
     pub(crate) fn to_padded(&self, len: usize) -> Result<Vec<u8>, Failed> {
-        copy_padded(self.get(), len)
+        // SAFETY: a live BIGNUM.
+        unsafe { copy_padded(self.get(), len) }
     }
 }
 
@@ -96,10 +97,13 @@ impl Drop for Bn {
     }
 }
 
-/// The number at `raw` in exactly `len` bytes; `raw` must be null or live.
-fn copy_padded(raw: *const c::BIGNUM, len: usize) -> Result<Vec<u8>, Failed> {
+/// The number at `raw` in exactly `len` bytes.
+///
+/// # Safety
+/// `raw` points to a BIGNUM that lives throughout the call.
+unsafe fn copy_padded(raw: *const c::BIGNUM, len: usize) -> Result<Vec<u8>, Failed> {
     let mut out = vec![0; len];
-    // SAFETY: `out` has `len` bytes; the callers pass a live BIGNUM.
+    // SAFETY: `out` has `len` bytes; the rest is the caller's promise.
     check(unsafe { c::BN_bn2bin_padded(out.as_mut_ptr(), len, raw) })?;
     Ok(out)
 }
@@ -113,8 +117,9 @@ pub(crate) unsafe fn copy_out(raw: *const c::BIGNUM) -> Result<Vec<u8>, Failed> 
         return Err(Failed);
     }
     // SAFETY: the caller's promise.
-    let len = unsafe { c::BN_num_bytes(raw) };
-    copy_padded(raw, usize::try_from(len).map_err(|_| Failed)?)
+    let len = usize::try_from(unsafe { c::BN_num_bytes(raw) }).map_err(|_| Failed)?;
+    // SAFETY: as above.
+    unsafe { copy_padded(raw, len) }
 }
 
 /// Scratch space for big-number functions.

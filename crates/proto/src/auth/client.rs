@@ -5,7 +5,7 @@ use carrick_wire::msg::auth::{
     Success,
 };
 use carrick_wire::msg::transport::{ServiceAccept, ServiceRequest};
-use carrick_wire::{Decode, DecodeError, Encode, NameList, Reader, Secret, names};
+use carrick_wire::{Decode, DecodeError, Encode, NameList, Reader, Secret, Writer, names};
 
 use super::{Authenticated, request};
 use crate::error::{Error, Misuse, PeerFault};
@@ -250,7 +250,9 @@ impl ClientAuth {
         }
         self.state = State::Flight(Flight::Interactive);
         let responses = answers.iter().map(Secret::expose).collect();
-        Ok(InfoResponse { responses }.to_vec())
+        let mut out = Vec::with_capacity(super::ROOM);
+        InfoResponse { responses }.encode(&mut Writer::new(&mut out));
+        Ok(out)
     }
 
     /// Takes SERVICE_ACCEPT.

@@ -7,7 +7,7 @@ pub use client::{AuthRequest, ClientAuthEvent, InfoRequest, Prompt};
 pub use server::{AuthAnswer, AuthAttempt, Method};
 
 use carrick_wire::msg::auth::{MethodBody, Request};
-use carrick_wire::{Encode, names};
+use carrick_wire::{Encode, Writer, names};
 
 /// Proof that the user is who they claim to be. Only the two machines below
 /// make one: the client's when SUCCESS comes, the server's when the application
@@ -56,10 +56,16 @@ pub fn publickey_signed_data(
 
 /// A request for the connection service, as a payload.
 fn request(user: &str, method: MethodBody<'_>) -> Vec<u8> {
-    Request {
+    let request = Request {
         user,
         service: names::service::CONNECTION,
         method,
-    }
-    .to_vec()
+    };
+    let mut out = Vec::with_capacity(ROOM);
+    request.encode(&mut Writer::new(&mut out));
+    out
 }
+
+/// Room for any sensible request: memory that grows leaves copies behind of
+/// the password in it.
+const ROOM: usize = 8 * 1024;

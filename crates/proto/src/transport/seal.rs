@@ -48,9 +48,9 @@ impl SealBatch {
         }
         self.slots.clear();
         SealedBatch {
-            buf: self.buf,
+            buf: core::mem::take(&mut self.buf),
             used: self.used,
-            slots: self.slots,
+            slots: core::mem::take(&mut self.slots),
         }
     }
 
@@ -62,6 +62,18 @@ impl SealBatch {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.used == 0
+    }
+}
+
+impl Drop for SealBatch {
+    fn drop(&mut self) {
+        // What was never sealed may hold a password. (A sealed batch has given
+        // its slots away, and there is nothing to do.)
+        if !self.slots.is_empty()
+            && let Some(plain) = self.buf.get_mut(..self.used)
+        {
+            plain.zeroize();
+        }
     }
 }
 

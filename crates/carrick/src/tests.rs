@@ -1,0 +1,182 @@
+//! Futures and handles dropped at any moment leave nothing behind. Only the
+//! inside can tell.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use carrick_proto::Side;
+
+use crate::client::AuthReply;
+use crate::{Channel, Connection, GlobalRequest, Open, Request, Secret};
+use common::{door, echo_server, pair};
+
+const PIPE: usize = 64 * 1024;
+
+/// Polls a future once, and drops it.
+fn touch<F: Future>(future: F) {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(pin!(future).poll(&mut cx).is_pending());
+}
+
+/// Channels and global replies that somebody may wait for.
+fn kept<S: Side>(connection: &Connection<S>) -> (usize, usize) {
+    let state = connection.state();
+    (state.channels.len(), state.global_replies.len())
+}
+
+fn requests<S: Side>(channel: &Channel<S>) -> (usize, usize) {
+    let state = channel.state();
+    let channel = &state.channels[&channel.id()];
+    (channel.requests.len(), channel.replies.len())
+}
+
+/// Waits for something that must come soon.
+async fn soon(what: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if what() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came");
+}
+
+#[tokio::test]
+async fn an_open_that_is_dropped_closes_the_channel() {
+    let (client, server) = pair(PIPE, |_, _| {}).await;
+    for _ in 0..3 {
+        touch(client.open(Open::Session));
+        assert_eq!(kept(&client), (0, 0));
+        let channel = server.accept_open().await.unwrap().accept().unwrap();
+        tokio::time::timeout(Duration::from_secs(10), channel.closed())
+            .await
+            .unwrap();
+    }
+    assert_eq!(kept(&server), (0, 0));
+    assert!(client.error().is_none());
+}
+
+#[tokio::test]
+async fn a_refused_open_leaves_nothing() {
+    let (client, server) = pair(PIPE, |_, _| {}).await;
+    tokio::spawn(echo_server(server));
+    let refused = client.open(Open::AuthAgent).await;
+    assert!(refused.is_err());
+    assert_eq!(kept(&client), (0, 0));
+}
+
+#[tokio::test]
+async fn a_global_request_that_is_dropped_leaves_nothing() {
+    let (client, _server) = pair(PIPE, |_, _| {}).await;
+    for _ in 0..100 {
+        touch(client.global_request(GlobalRequest::Keepalive));
+    }
+    assert_eq!(
+        client
+            .global_request(GlobalRequest::Keepalive)
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(kept(&client), (0, 0));
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_leaves_nothing() {
+    let (client, server) = pair(PIPE, |_, _| {}).await;
+    tokio::spawn(echo_server(server));
+    let session = client.open_session().await.unwrap();
+    for _ in 0..100 {
+        touch(session.channel().request(Request::Keepalive));
+    }
+    assert_eq!(requests(session.channel()), (0, 0));
+    assert!(!session.channel().request(Request::Keepalive).await.unwrap());
+    assert_eq!(requests(session.channel()), (0, 0));
+    drop(session);
+    assert_eq!(kept(&client), (0, 0));
+}
+
+#[tokio::test]
+async fn requests_that_nobody_takes_are_bounded_and_the_last_are_kept() {
+    let (client, server) = pair(PIPE, |_, _| {}).await;
+    let theirs = tokio::spawn(async move {
+        (
+            server.accept_open().await.unwrap().accept().unwrap(),
+            server,
+        )
+    });
+    let session = client.open_session().await.unwrap();
+    let (theirs, server) = theirs.await.unwrap();
+    for _ in 0..5000 {
+        session.signal("HUP").unwrap();
+        client
+            .global_notify(GlobalRequest::TcpipForward {
+                address: String::new(),
+                port: 1,
+            })
+            .unwrap();
+        tokio::task::yield_now().await;
+    }
+    session.signal("TERM").unwrap();
+    soon(|| {
+        let state = theirs.state();
+        let last = state.channels[&theirs.id()].requests.back();
+        last.is_some_and(|(request, _)| {
+            *request
+                == Request::Signal {
+                    name: "TERM".into(),
+                }
+        })
+    })
+    .await;
+    let bound = carrick_proto::limits::PENDING_REQUESTS;
+    assert_eq!(requests(&theirs).0, bound);
+    assert_eq!(server.state().global_requests.len(), bound);
+    assert!(client.error().is_none() && server.error().is_none());
+}
+
+#[tokio::test]
+async fn exchanges_leave_no_news_behind() {
+    let (client, server) = pair(PIPE, |_, _| {}).await;
+    for _ in 0..5 {
+        client.rekey();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(client.state().side_events.is_empty());
+    assert!(server.state().side_events.is_empty());
+}
+
+#[tokio::test]
+async fn the_reply_to_a_dropped_attempt_is_not_taken_for_anothers() {
+    let (mut login, server) = door(PIPE, |_, _| {}).await;
+    let (wrong, right) = (Secret::from("wrong"), Secret::from("sesame"));
+    for wait in [0, 50] {
+        touch(login.password("me", &wrong));
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let query = login.none("me").await.unwrap();
+        assert!(matches!(query, AuthReply::Failure { .. }));
+    }
+    touch(login.password("me", &wrong));
+    assert_eq!(
+        login.password("me", &right).await.unwrap(),
+        AuthReply::Success
+    );
+    let client = login.into_connection().map_err(|_| ()).unwrap();
+    let _server = server.await.unwrap().unwrap();
+    assert!(client.error().is_none());
+}
+
+#[tokio::test]
+async fn a_login_that_succeeds_behind_a_dropped_attempt() {
+    let (mut login, server) = door(PIPE, |_, _| {}).await;
+    touch(login.password("me", &Secret::from("sesame")));
+    let reply = login.password("me", &Secret::from("wrong")).await.unwrap();
+    assert_eq!(reply, AuthReply::Success);
+    assert!(login.into_connection().is_ok());
+    drop(server);
+}
