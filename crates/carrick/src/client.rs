@@ -35,7 +35,7 @@ pub struct Login {
     handle: Handle<Client>,
     /// The host key that was accepted.
     host: HostKeyQuestion,
-    news: News,
+    news: Box<News>,
     done: bool,
     /// An attempt is on its way, and its reply has not been taken: perhaps
     /// nobody waits for it any more.
@@ -174,7 +174,7 @@ impl Unverified {
         let mut login = Login {
             handle: self.handle,
             host: self.question,
-            news: self.news,
+            news: Box::new(self.news),
             done: false,
             open: false,
         };

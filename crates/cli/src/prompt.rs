@@ -57,11 +57,17 @@ fn route(require: Option<&str>, display: bool, terminal: bool) -> Route {
     }
 }
 
+/// Whether there is a display for an askpass program's window.
+fn has_display() -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
+}
+
 /// Asks, and returns what was typed without the line's end; `None` if nobody
 /// could be asked or the input ended.
 pub(crate) fn ask(prompt: &str, how: Ask) -> Option<Answer> {
-    let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
-    let display = set("DISPLAY") || set("WAYLAND_DISPLAY");
+    let display = has_display();
     let require = std::env::var("SSH_ASKPASS_REQUIRE").ok();
     let tty = tty::controlling().ok();
     let terminal = if how.stdin {
@@ -75,7 +81,7 @@ pub(crate) fn ask(prompt: &str, how: Ask) -> Option<Answer> {
         Route::Terminal | Route::Nowhere => "read_passphrase",
     };
     let answer = match (route, tty) {
-        (Route::Askpass, _) => askpass(prompt),
+        (Route::Askpass, _) => askpass(prompt, None),
         (Route::Terminal, Some(tty)) => {
             if !how.stdin {
                 // Whatever stands in the line already, the question starts it.
@@ -105,10 +111,31 @@ pub(crate) fn ask_or_empty(prompt: &str, how: Ask) -> Answer {
     ask(prompt, how).unwrap_or_default()
 }
 
-/// Starts the askpass program and takes the first line of its output.
-fn askpass(prompt: &str) -> io::Result<Option<Answer>> {
+/// Asks for leave, by the askpass program alone: without one the answer is no.
+pub(crate) fn permit(question: &str) -> bool {
+    let require = std::env::var("SSH_ASKPASS_REQUIRE").ok();
+    if route(require.as_deref(), has_display(), false) != Route::Askpass {
+        return false;
+    }
+    match askpass(question, Some("confirm")) {
+        Ok(Some(answer)) => answer.is_empty() || answer.eq_ignore_ascii_case(b"yes"),
+        Ok(None) => false,
+        Err(e) => {
+            error!("ssh_askpass: {e}");
+            false
+        }
+    }
+}
+
+/// Starts the askpass program and takes the first line of its output. `kind`
+/// tells it what kind of question that is, if it is not for a secret.
+fn askpass(prompt: &str, kind: Option<&str>) -> io::Result<Option<Answer>> {
     let program = std::env::var_os("SSH_ASKPASS").unwrap_or_else(|| DEFAULT_ASKPASS.into());
-    let mut child = Command::new(&program)
+    let mut command = Command::new(&program);
+    if let Some(kind) = kind {
+        command.env("SSH_ASKPASS_PROMPT", kind);
+    }
+    let mut child = command
         .arg(prompt)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -4,10 +4,14 @@
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
+use carrick::client::Login;
 use carrick_config::ssh::Options;
-use carrick_keys::agent::{AgentClient, Identity, Request, Response};
+use carrick_config::words::AddKeys;
+use carrick_keys::PrivateKey;
+use carrick_keys::agent::{AgentClient, Constraints, Identity, Request, Response, SESSION_BIND};
 
-use crate::log::debug;
+use crate::log::{debug, debug2, debug3};
+use crate::prompt;
 use crate::text::os_error;
 
 /// A connection to an agent.
@@ -61,6 +65,56 @@ impl Agent {
                 n => self.client.received(buf.get(..n).unwrap_or_default()),
             }
         }
+    }
+
+    /// Tells it which host this session is with, so that it lets us use keys
+    /// that are meant for that host alone.
+    pub(super) fn bind(&mut self, login: &Login) {
+        let contents = Request::session_bind(
+            login.host_key_blob(),
+            &login.session_id(),
+            login.host_key_signature(),
+            false,
+        );
+        let request = AgentClient::request(&Request::Extension {
+            name: SESSION_BIND,
+            contents: &contents,
+        });
+        match self.told(&request) {
+            Ok(()) => debug!("get_agent_identities: bound agent to hostkey"),
+            // An older agent, which has no such keys.
+            Err(why) => debug2!("get_agent_identities: ssh_agent_bind_hostkey: {why}"),
+        }
+    }
+
+    /// Gives it a key that was read from `file` (AddKeysToAgent).
+    pub(super) fn add(&mut self, options: &Options, key: &PrivateKey, file: &str) {
+        let wanted = options.add_keys_to_agent;
+        let comment = key.comment();
+        if wanted.mode == AddKeys::Ask
+            && !prompt::permit(&format!("Add key {file} ({comment}) to agent?"))
+        {
+            debug3!("user denied adding this key");
+            return;
+        }
+        let seconds = u32::try_from(wanted.lifetime.as_secs()).unwrap_or(u32::MAX);
+        let constraints = Constraints {
+            lifetime: (seconds > 0).then_some(seconds),
+            confirm: wanted.mode == AddKeys::Confirm,
+        };
+        let added = AgentClient::add_request(key, constraints)
+            .map_err(|e| e.to_string())
+            .and_then(|request| self.told(&request));
+        match added {
+            Ok(()) => debug!("identity added to agent: {file}"),
+            Err(why) => debug!("could not add identity to agent: {file} ({why})"),
+        }
+    }
+
+    /// A request whose answer is only yes or no.
+    fn told(&mut self, request: &[u8]) -> Result<(), String> {
+        let response = self.ask(request)?;
+        AgentClient::done(response).map_err(|e| e.to_string())
     }
 
     /// The keys it has.

@@ -5,8 +5,8 @@ use std::io::Write as _;
 
 use carrick::client::{AuthReply, Login};
 use carrick_config::ssh::Options;
-use carrick_config::words::PubkeyAuth;
-use carrick_keys::PublicKey;
+use carrick_config::words::{AddKeys, PubkeyAuth};
+use carrick_keys::{PrivateKey, PublicKey};
 use carrick_wire::Secret;
 use zeroize::Zeroizing;
 
@@ -132,6 +132,9 @@ impl<'a> Authenticator<'a> {
     async fn public_key(&mut self) -> Result<Option<AuthReply>, carrick::Error> {
         if self.identities.is_none() {
             self.agent = Agent::connect(self.options);
+            if let Some(agent) = &mut self.agent {
+                agent.bind(self.login);
+            }
             self.identities = Some(identity::collect(self.options, self.agent.as_mut()));
         }
         loop {
@@ -220,7 +223,7 @@ impl<'a> Authenticator<'a> {
                 None => {}
             }
         }
-        let private = identity::open(self.options, self.current()?)?;
+        let private = self.open_current()?;
         if private.public().to_blob() != blob {
             failed(
                 "the private key's file does not match its public key",
@@ -234,19 +237,34 @@ impl<'a> Authenticator<'a> {
             .ok()
     }
 
+    /// Opens the present identity's file, and lets the agent have the key if
+    /// that is wanted.
+    fn open_current(&mut self) -> Option<PrivateKey> {
+        let current = self.current()?;
+        let private = identity::open(self.options, current)?;
+        if self.options.add_keys_to_agent.mode != AddKeys::No {
+            let name = current.name.clone();
+            match &mut self.agent {
+                Some(agent) => agent.add(self.options, &private, &name),
+                None => debug3!("no authentication agent, not adding key"),
+            }
+        }
+        Some(private)
+    }
+
     /// A file that does not show its public half: opened, and signed with at
     /// once.
     async fn try_private(&mut self) -> Result<Option<AuthReply>, carrick::Error> {
-        let Some(current) = self.current() else {
+        let Some(name) = self.current().map(|current| current.name.clone()) else {
             return Ok(None);
         };
-        debug!("Trying private key: {}", current.name);
-        let Some(private) = identity::open(self.options, current) else {
+        debug!("Trying private key: {name}");
+        let Some(private) = self.open_current() else {
             return Ok(None);
         };
         let key = private.public();
         if key.is_rsa_below(self.options.required_rsa_size) {
-            debug!("Skipping RSA key {} - Invalid key length", current.name);
+            debug!("Skipping RSA key {name} - Invalid key length");
             return Ok(None);
         }
         let Some(algorithm) = self.algorithm_for(key) else {

@@ -172,12 +172,7 @@ pub(super) fn refuse_unbuilt(args: &Args, options: &Options) -> Result<(), Strin
             ));
         }
     }
-    for keyword in [
-        "AddKeysToAgent",
-        "ControlMaster",
-        "ControlPath",
-        "VerifyHostKeyDNS",
-    ] {
+    for keyword in ["ControlMaster", "ControlPath", "VerifyHostKeyDNS"] {
         if let Some(origin) = options.set_keywords().origin(keyword) {
             debug!("{origin}: {keyword} is not built yet, ignored");
         }

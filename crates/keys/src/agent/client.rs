@@ -3,9 +3,12 @@
 
 use core::fmt;
 
+use zeroize::Zeroizing;
+
 use carrick_wire::{DecodeError, Encode, Reader};
 
-use super::msg::{Identity, MESSAGE_MAX, Request, Response, rsa_flags};
+use super::msg::{Constraints, Identity, MESSAGE_MAX, Request, Response, rsa_flags};
+use crate::{KeyFileError, PrivateKey};
 
 /// Why an agent's answer is of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,9 @@ impl From<DecodeError> for AgentError {
     }
 }
 
+/// What an add request has around the key: lengths, number, constraints.
+const ADD_OVERHEAD: usize = 16;
+
 /// Frames of a connection to an agent. Put what the socket gives into
 /// [`Self::received`], and ask [`Self::next_response`] until it has one.
 #[derive(Default)]
@@ -58,13 +64,21 @@ impl AgentClient {
 
     /// A request's bytes, with the length in front.
     pub fn request(request: &Request<'_>) -> Vec<u8> {
-        let mut out = vec![0; 4];
-        request.encode(&mut carrick_wire::Writer::new(&mut out));
-        let len = u32::try_from(out.len() - 4).unwrap_or(u32::MAX);
-        if let Some(slot) = out.first_chunk_mut() {
-            *slot = len.to_be_bytes();
-        }
+        let mut out = Vec::new();
+        carrick_wire::Writer::new(&mut out).sub(|w| request.encode(w));
         out
+    }
+
+    /// The request to keep a private key. It holds the key in the clear.
+    pub fn add_request(
+        key: &PrivateKey,
+        constraints: Constraints,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+        let fields = key.to_agent()?;
+        // Room for all of it: nothing is left behind by growing.
+        let mut out = Zeroizing::new(Vec::with_capacity(fields.len() + ADD_OVERHEAD));
+        carrick_wire::Writer::new(&mut out).sub(|w| constraints.add_identity(&fields, w));
+        Ok(out)
     }
 
     /// The request to sign `data` with the key of that blob, by a signature
@@ -104,6 +118,16 @@ impl AgentClient {
         match response {
             Response::Identities(list) => Ok(list),
             Response::Failure => Err(AgentError::Refused),
+            _ => Err(AgentError::Unexpected),
+        }
+    }
+
+    /// Whether it was done, out of the answer to a request that has no other
+    /// answer.
+    pub fn done(response: Response) -> Result<(), AgentError> {
+        match response {
+            Response::Success => Ok(()),
+            Response::Failure | Response::ExtensionFailure => Err(AgentError::Refused),
             _ => Err(AgentError::Unexpected),
         }
     }
@@ -174,5 +198,44 @@ mod tests {
     #[test]
     fn requests_are_framed() {
         assert_eq!(AgentClient::request(&Request::Identities), [0, 0, 0, 1, 11]);
+    }
+
+    #[test]
+    fn keys_are_added_as_the_draft_says() {
+        let mut key = PrivateKey::from_ed25519(&[7; 32], b"c".to_vec()).expect("sound");
+        key.set_comment("me");
+        let public = key.public().to_blob();
+        let public = public.last_chunk::<32>().expect("a key");
+        let fields = [
+            &b"\0\0\0\x0bssh-ed25519\0\0\0\x20"[..],
+            public,
+            b"\0\0\0\x40",
+            &[7; 32],
+            public,
+            b"\0\0\0\x02me",
+        ]
+        .concat();
+        for (constraints, number, tail) in [
+            (Constraints::default(), 17, &b""[..]),
+            (
+                Constraints {
+                    lifetime: Some(300),
+                    confirm: true,
+                },
+                25,
+                b"\x01\0\0\x01\x2c\x02",
+            ),
+        ] {
+            let request = AgentClient::add_request(&key, constraints).expect("fits");
+            let (len, body) = request.split_first_chunk().expect("framed");
+            assert_eq!(u32::from_be_bytes(*len) as usize, body.len());
+            assert_eq!(body, [&[number], &fields[..], tail].concat());
+            assert!(request.capacity() >= request.len());
+        }
+        assert_eq!(AgentClient::done(Response::Success), Ok(()));
+        assert_eq!(
+            AgentClient::done(Response::ExtensionFailure),
+            Err(AgentError::Refused)
+        );
     }
 }

@@ -6,6 +6,6 @@ mod msg;
 
 pub use client::{AgentClient, AgentError};
 pub use msg::{
-    FLAG_RSA_SHA2_256, FLAG_RSA_SHA2_512, Identity, MESSAGE_MAX, Request, Response, SESSION_BIND,
-    rsa_flags,
+    Constraints, FLAG_RSA_SHA2_256, FLAG_RSA_SHA2_512, Identity, MESSAGE_MAX, Request, Response,
+    SESSION_BIND, rsa_flags,
 };

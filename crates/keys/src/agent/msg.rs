@@ -19,6 +19,10 @@ const REQUEST_IDENTITIES: u8 = 11;
 const IDENTITIES_ANSWER: u8 = 12;
 const SIGN_REQUEST: u8 = 13;
 const SIGN_RESPONSE: u8 = 14;
+const ADD_IDENTITY: u8 = 17;
+const ADD_CONSTRAINED: u8 = 25;
+const CONSTRAIN_LIFETIME: u8 = 1;
+const CONSTRAIN_CONFIRM: u8 = 2;
 const EXTENSION: u8 = 27;
 const EXTENSION_FAILURE: u8 = 28;
 const EXTENSION_RESPONSE: u8 = 29;
@@ -112,6 +116,35 @@ impl<'a> Decode<'a> for Request<'a> {
             },
             number => return Err(DecodeError::UnknownMessage { number }),
         })
+    }
+}
+
+/// How a key that is added may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Constraints {
+    /// The agent forgets it after so many seconds.
+    pub lifetime: Option<u32>,
+    /// The agent asks the user at each use.
+    pub confirm: bool,
+}
+
+impl Constraints {
+    /// SSH_AGENTC_ADD_IDENTITY, or with constraints
+    /// SSH_AGENTC_ADD_ID_CONSTRAINED, for a key's `fields`.
+    pub(super) fn add_identity(self, fields: &[u8], w: &mut Writer<'_>) {
+        w.u8(if self == Self::default() {
+            ADD_IDENTITY
+        } else {
+            ADD_CONSTRAINED
+        });
+        w.raw(fields);
+        if let Some(seconds) = self.lifetime {
+            w.u8(CONSTRAIN_LIFETIME);
+            w.u32(seconds);
+        }
+        if self.confirm {
+            w.u8(CONSTRAIN_CONFIRM);
+        }
     }
 }
 

@@ -354,6 +354,14 @@ impl PrivateKey {
         Ok(armor(&body))
     }
 
+    /// The key's fields and its comment, as an agent takes them
+    /// (draft-ietf-sshm-ssh-agent section 3.2). In the clear.
+    pub(crate) fn to_agent(&self) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+        let mut fields = Zeroizing::new(Vec::with_capacity(PRIVATE_ROOM));
+        write_key(self, &mut Writer::new(&mut fields))?;
+        Ok(fields)
+    }
+
     /// The part that is encrypted: two equal check numbers, the key, its
     /// comment, and padding.
     fn private_part(
