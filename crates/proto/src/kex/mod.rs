@@ -1,5 +1,5 @@
 //! Key exchange: the part that both sides share. The steps in the middle, from
-//! KEXINIT to the shared secret, are in [`client`] and [`server`].
+//! KEXINIT to the shared secret, are in `client` and `server`.
 //!
 //! ```text
 //! Idle -> ExpectInit -> (the side's own steps) -> ExpectNewKeys -> Idle

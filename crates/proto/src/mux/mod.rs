@@ -2,7 +2,7 @@
 //!
 //! [`Mux`] owns all of its state and never seals or reads anything itself:
 //! payloads of opened packets go in through `handle`, messages come out
-//! through an [`Outbox`], news through `poll_event`. There is no `Mux` without
+//! through an `Outbox`, news through `poll_event`. There is no `Mux` without
 //! the proof that the peer logged in.
 //!
 //! Invariants:
