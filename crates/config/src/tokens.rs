@@ -100,7 +100,7 @@ pub fn expand_all(text: &str, tokens: Tokens<'_>, env: Env<'_>) -> Result<String
 /// What the client's tokens stand for, for one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientTokens {
-    /// `%C`: [`connection_hash`].
+    /// `%C`: `connection_hash`.
     pub connection_hash: String,
     /// `%L`: local host name up to its first dot.
     pub short_host: String,
