@@ -217,7 +217,9 @@ where
                 Ok(Progress::Some) if !this.finished() => {}
                 Ok(Progress::Some | Progress::None) => {
                     if this.finished() {
-                        ready!(this.close(cx));
+                        if this.close(cx).is_pending() && !this.lingered(cx) {
+                            return Poll::Pending;
+                        }
                         return Poll::Ready(());
                     }
                     if this.lingered(cx) {

@@ -7,6 +7,7 @@ use core::fmt;
 use carrick_wire::DecodeError;
 use carrick_wire::msg::transport::DisconnectReason;
 
+use crate::limits;
 use crate::mux::{ChannelError, MuxFault};
 
 /// Why a connection ended. It is repeated by every call after it happened:
@@ -257,4 +258,18 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// A peer's words as they may be shown: control characters are escaped
+/// (RFC 4251 section 9.2), and there is an end to it.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(limits::TEXT) {
+        if c.is_control() && c != '\n' && c != '\t' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }

@@ -6,7 +6,7 @@ use carrick_wire::{DecodeError, Encode, names};
 use zeroize::Zeroize;
 
 use super::{Connection, Phase, Side};
-use crate::error::{Error, PeerFault};
+use crate::error::{Error, PeerFault, printable};
 use crate::event::Event;
 use crate::kex::Step;
 use crate::limits;
@@ -142,7 +142,7 @@ impl<S: Side> Connection<S> {
         };
         match message {
             TransportMsg::Disconnect(goodbye) => {
-                let description = shown(&goodbye.description.to_lossy());
+                let description = printable(&goodbye.description.to_lossy());
                 Err(Error::Disconnected {
                     reason: goodbye.reason.0,
                     description,
@@ -233,18 +233,4 @@ impl<S: Side> Connection<S> {
         }
         .into()
     }
-}
-
-/// A peer's last words as they may be shown: control characters are escaped
-/// (RFC 4253 section 11.1 warns of them), and there is an end to it.
-fn shown(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars().take(limits::TEXT) {
-        if c.is_control() && c != '\n' && c != '\t' {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }

@@ -9,7 +9,7 @@ use carrick_keys::algorithm;
 use carrick_wire::msg::transport::KexInit;
 use carrick_wire::{NameList, names};
 
-use crate::error::{Error, NoCommon, PeerFault};
+use crate::error::{Error, NoCommon, PeerFault, printable};
 use crate::limits;
 
 /// What we offer, each list in order of preference.
@@ -192,7 +192,7 @@ fn choose<'a>(
             Error::NoCommon(NoCommon {
                 what,
                 ours: ours.as_str().to_owned(),
-                theirs: theirs.as_str().to_owned(),
+                theirs: printable(theirs.as_str()),
             })
         })
 }

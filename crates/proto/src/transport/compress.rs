@@ -98,6 +98,22 @@ mod tests {
     }
 
     #[test]
+    fn nothing_comes_behind_the_end_of_a_stream() {
+        let mut last = Vec::with_capacity(100);
+        Compress::new(Compression::new(6), true)
+            .compress_vec(b"last", &mut last, FlushCompress::Finish)
+            .unwrap();
+        let mut inflate = Inflate::new();
+        assert_eq!(inflate.payload(&last).unwrap(), "last");
+        assert_eq!(inflate.payload(b"more"), Err(PeerFault::BadCompression));
+        let more = [&last[..], b"more"].concat();
+        assert_eq!(
+            Inflate::new().payload(&more),
+            Err(PeerFault::BadCompression)
+        );
+    }
+
+    #[test]
     fn garbage_is_refused() {
         assert_eq!(
             Inflate::new().payload(b"not zlib"),

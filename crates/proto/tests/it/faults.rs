@@ -345,3 +345,15 @@ fn a_peer_that_asks_and_does_not_listen_is_not_read() {
     let _: &Connection<Server> = &pair.server;
     let _ = Open::Session;
 }
+
+#[test]
+fn what_a_peer_offers_cannot_harm_the_terminal() {
+    use carrick_wire::msg::transport::KexInit;
+    use carrick_wire::{Encode, NameList, Reader};
+    let whole = kexinit();
+    let mut init: KexInit<'_> = Reader::all(&whole).unwrap();
+    init.kex = NameList::new("\x1b[2J");
+    let (pair, _) = server_after(&ident_and(&[&init.to_vec()]));
+    let error = pair.server.error().unwrap().to_string();
+    assert!(error.contains("Their offer: \\u{1b}[2J."), "{error}");
+}

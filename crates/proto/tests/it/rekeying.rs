@@ -106,3 +106,28 @@ fn new_keys_at_any_moment_of_a_transfer() {
         );
     }
 }
+
+#[test]
+fn compression_begins_anew_with_each_key() {
+    for compression in ["zlib", "zlib@openssh.com"] {
+        let mut pair = Pair::logged_in(6, |client, server| {
+            for common in [&mut client.common, &mut server.common] {
+                common.preferences.compression = vec![compression.into()];
+            }
+        });
+        let (ours, theirs) = open_session(&mut pair);
+        for turn in 0..6 {
+            match turn % 3 {
+                0 => pair.client.rekey(),
+                1 => pair.server.rekey(),
+                _ => {}
+            }
+            let data = &data()[..100_000];
+            assert!(send_up(&mut pair, ours, theirs, data) == data);
+        }
+        assert_eq!((pair.client.error(), pair.server.error()), (None, None));
+        assert!(exchanges(&pair.client_seen) >= 4);
+        let (sent, _) = pair.client.transferred();
+        assert!(sent < 300_000, "{sent}");
+    }
+}
