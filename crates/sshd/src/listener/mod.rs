@@ -143,6 +143,11 @@ fn serve(args: &Args, config: &Config, handoff: Handoff, restarted: bool) -> u8 
             return EXIT_FATAL;
         }
     }
+    // It holds the host's keys.
+    if let Err(problem) = process::hide_from_debuggers() {
+        fatal!("cannot protect the host keys: {problem}");
+        return EXIT_FATAL;
+    }
     let stay = args.debug > 0;
     let began_in = std::env::current_dir().ok();
     if !stay && let Err(problem) = std::env::set_current_dir("/") {

@@ -212,6 +212,40 @@ mod tests {
     }
 
     #[test]
+    fn only_regular_files_are_read_and_not_for_ever() {
+        use std::os::unix::fs::symlink;
+        let home = home();
+        let path = home.0.path().join(".ssh/authorized_keys");
+        let (key, _) = PublicKey::from_line(KEY).unwrap();
+        let listed = || {
+            let mut options = Options::default();
+            options.strict_modes = false;
+            lists(&home.1, &options, &key)
+        };
+        for target in ["/dev/zero", "/dev/tty", "/", "fifo", "authorized_keys"] {
+            if target == "fifo" {
+                let mode = rustix::fs::Mode::from_raw_mode(0o600);
+                let fifo = path.with_file_name(target);
+                rustix::fs::mknodat(rustix::fs::CWD, fifo, rustix::fs::FileType::Fifo, mode, 0)
+                    .unwrap();
+            }
+            symlink(target, &path).unwrap();
+            assert!(!listed(), "{target}");
+            std::fs::remove_file(&path).unwrap();
+        }
+        // What lies beyond the bound of a file without an end is not seen.
+        let file = File::create(&path).unwrap();
+        file.set_len(LONGEST + 1).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, KEY.as_bytes(), LONGEST).unwrap();
+        assert!(!listed());
+        // A link to a good file does.
+        write(path.with_file_name("other"), KEY).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        symlink("other", &path).unwrap();
+        assert!(listed());
+    }
+
+    #[test]
     fn an_option_that_is_not_enforced_refuses_the_line() {
         let home = home();
         assert!(!home.lists(&format!("command=\"/bin/false\" {KEY}\n"), 0o600));

@@ -12,8 +12,10 @@
 //!   needs: a password, or a signature over the session identifier that the
 //!   monitor computed. It cannot say that a login succeeded, log in twice,
 //!   choose another user than the one who was let in, or go beyond
-//!   MaxAuthTries, LoginGraceTime and a bounded rate of log lines. Whatever is
-//!   out of place ends the connection.
+//!   MaxAuthTries, LoginGraceTime and a bounded rate of log lines. It cannot
+//!   hold the monitor up: a question is answered only if there is room for the
+//!   answer. Whatever is out of place ends the connection, and the source is
+//!   penalised as for a crash. It ends with the monitor, however that ends.
 //! - A hostile local user who logs in controls the text of authorized_keys
 //!   files, which are opened and read with that user's rights and only
 //!   parsed; and the broker, which can only send log lines of bounded rate.

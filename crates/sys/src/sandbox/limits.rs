@@ -4,8 +4,13 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// Tasks of a process's user beyond which it starts no thread. Those of other
+/// processes count too, which is why it is no smaller.
+const TASKS: u64 = 4096;
+
 /// The limits of a process that handles a peer's bytes: it writes no file,
-/// leaves no core, and opens at most `descriptors`.
+/// leaves no core, opens at most `descriptors`, and floods the system with
+/// no threads.
 pub fn confine(descriptors: u64) -> io::Result<()> {
     let hard = |limit| Rlimit {
         current: Some(limit),
@@ -13,6 +18,9 @@ pub fn confine(descriptors: u64) -> io::Result<()> {
     };
     setrlimit(Resource::Fsize, hard(0))?;
     setrlimit(Resource::Core, hard(0))?;
-    let now = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
-    Ok(setrlimit(Resource::Nofile, hard(descriptors.min(now)))?)
+    for (what, most) in [(Resource::Nofile, descriptors), (Resource::Nproc, TASKS)] {
+        let now = getrlimit(what).maximum.unwrap_or(u64::MAX);
+        setrlimit(what, hard(most.min(now)))?;
+    }
+    Ok(())
 }
