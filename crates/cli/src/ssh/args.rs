@@ -219,7 +219,7 @@ impl Parser {
         let mut forward = |kind| {
             self.out
                 .settings
-                .push(Setting::Forward(kind, value.clone()))
+                .push(Setting::Forward(kind, value.clone()));
         };
         match flag {
             'L' => forward(ForwardKind::Local),

@@ -15,6 +15,7 @@ mod run;
 mod session;
 mod stdio;
 mod terminal;
+mod typed;
 mod uri;
 
 use std::ffi::OsString;

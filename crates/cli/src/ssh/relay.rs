@@ -16,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::escape::{Action, Escapes, Step};
 use super::stdio::End;
+use super::typed::Typed;
 use super::{escape, terminal};
 use crate::log::{self, Level, debug, debug2, error, verbose};
 
@@ -69,10 +70,7 @@ pub(super) struct Relay {
     channel: Channel,
     asked: Vec<Asked>,
     stdin: Option<End>,
-    /// Bytes typed that wait for room.
-    typed: Vec<u8>,
-    /// The input has ended; the far side is told after what was typed.
-    eof_due: bool,
+    typed: Typed,
     escapes: Escapes,
     has_pty: bool,
     command_line: bool,
@@ -121,8 +119,7 @@ impl Relay {
             channel,
             asked: Vec::new(),
             stdin,
-            typed: Vec::new(),
-            eof_due: false,
+            typed: Typed::default(),
             escapes: Escapes::new(setup.escape.filter(|_| setup.has_pty)),
             has_pty: setup.has_pty,
             command_line: setup.command_line,
@@ -322,14 +319,13 @@ impl Relay {
 
     fn end_of_input(&mut self) {
         self.stdin = None;
-        self.eof_due = true;
+        self.typed.end();
         self.tell_end_of_input();
     }
 
     /// Sends the end of input once nothing typed waits before it.
     fn tell_end_of_input(&mut self) {
-        if self.eof_due && self.typed.is_empty() {
-            self.eof_due = false;
+        if self.typed.take_end() {
             // After the channel's end there is nobody to tell.
             let _ = self.channel.send_eof();
         }
@@ -338,15 +334,9 @@ impl Relay {
     /// Input from a terminal, through the escapes.
     fn poll_keys(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
         loop {
-            while !self.typed.is_empty() {
+            while self.typed.len() > 0 {
                 let typed = &self.typed;
-                let mut copy = |space: &mut [u8]| {
-                    let n = space.len().min(typed.len());
-                    for (to, from) in space.iter_mut().zip(typed) {
-                        *to = *from;
-                    }
-                    Ok(n)
-                };
+                let mut copy = |space: &mut [u8]| Ok(typed.copy_to(space));
                 match self
                     .channel
                     .poll_fill(cx, Stream::Data, typed.len(), &mut copy)
@@ -355,7 +345,7 @@ impl Relay {
                     // go on reading up to a bound.
                     Poll::Pending if typed.len() < KEYS => break,
                     Poll::Pending => return None,
-                    Poll::Ready(Ok(n)) => drop(self.typed.drain(..n)),
+                    Poll::Ready(Ok(n)) => self.typed.sent(n),
                     Poll::Ready(Err(_)) => self.typed.clear(),
                 }
             }
@@ -384,7 +374,7 @@ impl Relay {
     }
 
     fn keys(&mut self, mut input: &[u8]) -> Option<Ended> {
-        while let Step::Act(action, used) = self.escapes.feed(input, &mut self.typed) {
+        while let Step::Act(action, used) = self.escapes.feed(input, self.typed.buffer()) {
             if let Some(ended) = self.act(action) {
                 return Some(ended);
             }
@@ -454,7 +444,7 @@ impl Relay {
             Ok(()) => {
                 self.stdin = None;
                 // What a user would type to end the remote shell.
-                self.typed.push(0x04);
+                self.typed.buffer().push(0x04);
             }
             Err(e) => {
                 say(&format!("cannot go to the background: {e}\r\n"));

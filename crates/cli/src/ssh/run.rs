@@ -37,10 +37,13 @@ pub(super) fn run(args: &Args) -> u8 {
         log::to_syslog();
     }
     debug!("{SOFTWARE}, AWS-LC");
-    let options = match options::load(args) {
-        Ok(options) => options,
+    // Kept to the end of the program: the session's task borrows them.
+    let options: &Options = match options::load(args) {
+        Ok(options) => Box::leak(Box::new(options)),
         Err(text) => {
-            log!(Fatal, "{text}");
+            for line in text.lines() {
+                log!(Fatal, "{line}");
+            }
             return FAILED;
         }
     };
@@ -53,12 +56,12 @@ pub(super) fn run(args: &Args) -> u8 {
     if args.level.is_none() {
         log::set_level(options::level(options.log_level));
     }
-    if let Err(text) = options::refuse_unbuilt(args, &options) {
+    if let Err(text) = options::refuse_unbuilt(args, options) {
         log!(Fatal, "{text}");
         return FAILED;
     }
-    match prepare(args, &options) {
-        Ok(plan) => connect(&options, plan),
+    match prepare(args, options) {
+        Ok(plan) => connect(options, plan),
         Err(bad) => {
             super::complain(&bad);
             FAILED
@@ -86,7 +89,7 @@ fn prepare(args: &Args, options: &Options) -> Result<Prepared, BadArgs> {
     Ok(Prepared { command, tty })
 }
 
-fn connect(options: &Options, prepared: Prepared) -> u8 {
+fn connect(options: &'static Options, prepared: Prepared) -> u8 {
     let started = Instant::now();
     let Some(dialled) = dial(options) else {
         return FAILED;
@@ -102,58 +105,64 @@ fn connect(options: &Options, prepared: Prepared) -> u8 {
         }
     };
     let _restore = Restore::new();
+    // A task of its own: what the runtime waits for itself costs a look at the
+    // poller each time that it is woken, and a key waits meanwhile.
+    let conversation = converse_over(dialled, options, prepared, started);
     runtime.block_on(async {
-        match dialled {
-            Dialled::Direct { stream, peer } => {
-                let remote = Remote::direct(peer);
-                let socket = stream
-                    .as_fd()
-                    .try_clone_to_owned()
-                    .ok()
-                    .map(|s| (s, peer.is_ipv4()));
-                match tokio::net::TcpStream::from_std(stream) {
-                    Ok(stream) => {
-                        let check = HostCheck::new(options, Some(peer.ip()));
-                        let via = format!("([{}]:{})", peer.ip(), peer.port());
-                        let way = Way {
-                            check,
-                            remote,
-                            via,
-                            socket,
-                            started,
-                        };
-                        converse(options, prepared, stream, way).await
-                    }
-                    Err(e) => failed(&e),
-                }
-            }
-            Dialled::Proxy {
-                input,
-                output,
-                proxy,
-            } => {
-                let stream = Receiver::from_owned_fd(input.into())
-                    .and_then(|r| Ok(tokio::io::join(r, Sender::from_owned_fd(output.into())?)));
-                let status = match stream {
-                    Ok(stream) => {
-                        let check = HostCheck::new(options, None);
-                        let (remote, via) = (Remote::proxied(), "(via proxy)".to_owned());
-                        let way = Way {
-                            check,
-                            remote,
-                            via,
-                            socket: None,
-                            started,
-                        };
-                        converse(options, prepared, stream, way).await
-                    }
-                    Err(e) => failed(&e),
-                };
-                drop(proxy);
-                status
-            }
-        }
+        let ended = tokio::spawn(conversation).await;
+        ended.unwrap_or_else(|e| {
+            log!(Fatal, "{e}");
+            FAILED
+        })
     })
+}
+
+/// Speaks with the server over whatever reached it.
+async fn converse_over(
+    dialled: Dialled,
+    options: &Options,
+    prepared: Prepared,
+    started: Instant,
+) -> u8 {
+    match dialled {
+        Dialled::Direct { stream, peer } => {
+            let socket = stream.as_fd().try_clone_to_owned();
+            let stream = match tokio::net::TcpStream::from_std(stream) {
+                Ok(stream) => stream,
+                Err(e) => return failed(&e),
+            };
+            let way = Way {
+                check: HostCheck::new(options, Some(peer.ip())),
+                remote: Remote::direct(peer),
+                via: format!("([{}]:{})", peer.ip(), peer.port()),
+                socket: socket.ok().map(|s| (s, peer.is_ipv4())),
+                started,
+            };
+            converse(options, prepared, stream, way).await
+        }
+        Dialled::Proxy {
+            input,
+            output,
+            proxy,
+        } => {
+            let stream = Receiver::from_owned_fd(input.into())
+                .and_then(|r| Ok(tokio::io::join(r, Sender::from_owned_fd(output.into())?)));
+            let stream = match stream {
+                Ok(stream) => stream,
+                Err(e) => return failed(&e),
+            };
+            let way = Way {
+                check: HostCheck::new(options, None),
+                remote: Remote::proxied(),
+                via: "(via proxy)".to_owned(),
+                socket: None,
+                started,
+            };
+            let status = converse(options, prepared, stream, way).await;
+            drop(proxy);
+            status
+        }
+    }
 }
 
 fn failed(e: &std::io::Error) -> u8 {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use carrick::{Channel, Connection, GlobalRequest, Open, Request};
+use carrick::{Channel, Connection, GlobalRequest, Open, Request, proto};
 use carrick_config::ssh::Options;
 use carrick_config::words::{RequestTty, SessionType};
 use carrick_sys::signals::Number;
@@ -251,7 +251,10 @@ fn finish(connection: &Connection, plan: &Plan<'_>, ended: &Ended) -> u8 {
         Ended::Closed(None) => {}
         Ended::Lost(why) => {
             fault::tell(why, &plan.remote, host, Phase::Session);
-            return FAILED;
+            // What is more than an end is the last word.
+            if !matches!(why, carrick::Error::Protocol(proto::Error::Closed)) {
+                return FAILED;
+            }
         }
     }
     if plan.tty && log::level() >= Level::Info {
