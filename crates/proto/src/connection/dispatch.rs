@@ -110,7 +110,8 @@ impl<S: Side> Connection<S> {
                 }
                 outcome
             }
-            80..=127 => self.channel(payload),
+            80..=82 | 90..=100 => self.channel(payload),
+            // Numbers that no message has, of the connection protocol too.
             _ => self.unknown(packet.seq),
         }
     }

@@ -265,8 +265,10 @@ fn late_requests_to_log_in_are_ignored() {
 
 #[test]
 fn unknown_messages_are_answered_and_not_fatal() {
-    let pair = rude(true, &[&[150, 1, 2, 3]]);
-    assert_eq!((pair.server.error(), pair.client.error()), (None, None));
+    for number in [0, 9, 22, 83, 89, 101, 127, 128, 150, 191, 194, 255] {
+        let pair = rude(true, &[&[number, 1, 2, 3]]);
+        assert_eq!((pair.server.error(), pair.client.error()), (None, None));
+    }
 }
 
 #[test]
