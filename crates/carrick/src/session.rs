@@ -169,7 +169,8 @@ impl Session {
 
     /// Sends EOF, gathers what the command writes, and waits for its end.
     pub async fn output(self) -> Result<Output, Error> {
-        self.channel.send_eof()?;
+        // A command may be over before it is told that there is no input.
+        let _ = self.channel.send_eof();
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let mut out = self.channel.clone();
         let mut err = self.channel.stderr();

@@ -180,3 +180,73 @@ async fn a_login_that_succeeds_behind_a_dropped_attempt() {
     assert!(login.into_connection().is_ok());
     drop(server);
 }
+
+/// Far more news in one read than the machine hands out at once: the last must
+/// come though nothing follows it.
+#[tokio::test]
+async fn news_beyond_one_portion_is_not_left_behind() {
+    for count in [8_000, 8_800, 9_600] {
+        let (client, server) = pair(4 << 20, |_, _| {}).await;
+        let opening = tokio::spawn(async move { client.open_session().await });
+        let theirs = server.accept_open().await.unwrap().accept().unwrap();
+        let session = opening.await.unwrap().unwrap();
+        for _ in 0..count {
+            let name = "A".to_owned();
+            theirs.notify(Request::Signal { name }).unwrap();
+        }
+        theirs.notify(Request::ExitStatus { code: 3 }).unwrap();
+        let news = async {
+            while let Some(asked) = session.channel().next_request().await {
+                if asked.request == (Request::ExitStatus { code: 3 }) {
+                    return;
+                }
+            }
+            panic!("closed");
+        };
+        tokio::time::timeout(Duration::from_secs(10), news)
+            .await
+            .expect("news was left behind");
+    }
+}
+
+/// Reads `size` bytes and drops them.
+async fn drain<S: Side>(channel: &Channel<S>, mut size: usize) {
+    while size > 0 {
+        let piece = channel.chunk(crate::Stream::Data).await.unwrap();
+        size -= piece.len();
+    }
+}
+
+/// One who was told that there is room and does not come must not keep another
+/// from being told.
+#[tokio::test]
+async fn a_writer_that_does_not_come_back_holds_up_nobody() {
+    const WINDOW: usize = carrick_proto::limits::WINDOW_FIRST as usize;
+    let (client, server) = pair(PIPE, |_, _| {}).await;
+    let mut ends = Vec::new();
+    for _ in 0..2 {
+        let client = client.clone();
+        let opening = tokio::spawn(async move { client.open_session().await });
+        let theirs = server.accept_open().await.unwrap().accept().unwrap();
+        ends.push((opening.await.unwrap().unwrap().into_channel(), theirs));
+    }
+    let [(lazy, lazy_end), (keen, keen_end)] = ends.try_into().ok().unwrap();
+    let data = vec![0; WINDOW + 100];
+    let keen = tokio::spawn({
+        let data = data.clone();
+        async move { keen.send(crate::Stream::Data, &data).await.map(|()| keen) }
+    });
+    let cut = tokio::time::timeout(
+        Duration::from_millis(500),
+        lazy.send(crate::Stream::Data, &data),
+    );
+    assert!(cut.await.is_err(), "both windows are used up");
+    // Now the lazy one may write again, and is told so; nobody is there.
+    drain(&lazy_end, WINDOW).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let rest = drain(&keen_end, WINDOW + 100);
+    tokio::time::timeout(Duration::from_secs(10), rest)
+        .await
+        .expect("held up");
+    keen.await.unwrap().unwrap();
+}

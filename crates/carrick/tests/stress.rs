@@ -158,36 +158,6 @@ async fn news_beyond_one_portion_is_not_left_behind() {
     }
 }
 
-/// A channel that was told it may write and is not polled again must not keep
-/// the others from writing.
-#[tokio::test]
-async fn a_writer_that_does_not_come_back_holds_up_nobody() {
-    let (client, server) = pair(64 * 1024, |_, _| {}).await;
-    tokio::spawn(echo_server(server));
-    let lazy = client.exec("x").await.unwrap();
-    // Its window is used up, then it is given up; nobody reads the echo.
-    let flood = vec![1; 16 << 20];
-    let writer = lazy.channel().clone();
-    let cut = tokio::time::timeout(
-        Duration::from_millis(300),
-        writer.send(Stream::Data, &flood),
-    );
-    assert!(cut.await.is_err());
-    let keen = tokio::spawn(whole(client.clone(), 8, 8_000_000));
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    // The echo is read now: the first may write again, and does not want to.
-    let mut reader = lazy.channel().clone();
-    let drain = tokio::spawn(async move {
-        let mut buf = vec![0; 100_000];
-        while reader.read(&mut buf).await.is_ok_and(|len| len > 0) {}
-    });
-    tokio::time::timeout(PATIENCE, keen)
-        .await
-        .expect("held up")
-        .unwrap();
-    drain.abort();
-}
-
 #[tokio::test]
 async fn global_requests_go_on_after_one_was_dropped() {
     let (client, server) = pair(64 * 1024, |_, _| {}).await;

@@ -24,7 +24,12 @@ use monitor::Role;
 /// First argument of a listener that took over from one that got SIGHUP.
 pub const RESTARTED: &str = "--restarted";
 /// What `-V` shows.
-pub const VERSION: &str = concat!("Carrick_", env!("CARGO_PKG_VERSION"));
+pub const VERSION: &str = concat!(
+    "Carrick_",
+    env!("CARGO_PKG_VERSION_MAJOR"),
+    ".",
+    env!("CARGO_PKG_VERSION_MINOR")
+);
 
 /// Runs the process that the command line asks for.
 pub fn main() -> ExitCode {

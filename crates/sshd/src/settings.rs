@@ -138,6 +138,12 @@ const UNBUILT: &[(&str, Asks)] = &[
         is_given(o.chroot_directory.as_deref())
     }),
     ("ExposeAuthInfo", |o| o.expose_auth_info),
+    ("ListenAddress", |o| {
+        o.listen_addresses.iter().any(|at| at.rdomain.is_some())
+    }),
+    ("PubkeyAuthOptions", |o| {
+        o.pubkey_auth_options.verify_required
+    }),
     ("FingerprintHash", |o| {
         !matches!(
             o.fingerprint_hash,

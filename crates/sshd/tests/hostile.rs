@@ -26,6 +26,7 @@ use carrick_sshd::rpc::{Link, broker, postauth};
 use carrick_sshd::settings::Config;
 use carrick_sshd::worker::cell;
 use carrick_sys::{fdpass, identity, passwd, process};
+use rustix::fs::{FileType, Mode};
 use zeroize::Zeroizing;
 
 /// How a scenario must end: the monitor's exit status, the least time, and
@@ -63,6 +64,7 @@ const MAX_SESSIONS: u32 = 3;
 const SCENARIOS: &[Scenario] = &[
     slow("silent"),
     slow("log-flood"),
+    slow("stuck-in-a-file"),
     scenario("asks-and-does-not-read", EXIT_CRASH, ""),
     scenario("descriptors", EXIT_CRASH, ""),
     scenario("garbage", EXIT_CRASH, ""),
@@ -204,6 +206,15 @@ fn monitor(name: &str, dir: &Path) -> u8 {
          PermitRootLogin yes\n",
         keys.display()
     );
+    let text = if name == "stuck-in-a-file" {
+        // Nobody ever writes to it, so that the monitor hangs as it opens it.
+        let fifo = dir.join("fifo");
+        let (kind, mode) = (FileType::Fifo, Mode::from_raw_mode(0o600));
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, mode, 0).unwrap();
+        format!("{text}Banner {}\n", fifo.display())
+    } else {
+        text
+    };
     std::fs::write(&file, text).unwrap();
     let args = Args {
         config: file.to_str().map(str::to_owned),
@@ -314,6 +325,13 @@ fn before_login(name: &str, link: &Link, peer: &mut UnixStream) -> bool {
         "descriptors" => link.send(&Ask::Log(line()), &[peer.as_fd()]),
         "garbage" => fdpass::send(link, &[0xff; 100], &[]),
         "oversize" => fdpass::send(link, &vec![1; MAX_MESSAGE + 1], &[]),
+        "stuck-in-a-file" => {
+            let (keys, attempt) = (Ask::SignKex(exchange(&key(HOST))), attempt(Method::None));
+            // From here on, as any worker, it ends when the monitor does.
+            cell::enter(None).unwrap();
+            link.send(&keys, &[])
+                .and_then(|()| link.send(&attempt, &[]))
+        }
         "login-before-keys" => link.send(&attempt(Method::None), &[]),
         "foreign-host-key" => link.send(&Ask::SignKex(exchange(&key(USER))), &[]),
         _ => return false,

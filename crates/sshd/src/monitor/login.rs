@@ -23,7 +23,7 @@ use super::system::{Peer, System};
 use super::{EXIT_ATTEMPTED, EXIT_INVALID_USER, EXIT_REFUSED};
 use crate::listener::EXIT_FATAL;
 use crate::log::{self, Level, debug, error, info, verbose};
-use crate::rpc::preauth::{Attempt, Judged, KeyClaim, Method, Prompts, Verdict};
+use crate::rpc::preauth::{Attempt, Greeting, Judged, KeyClaim, Method, Prompts, Verdict};
 
 /// The only service (RFC 4254 section 1).
 const CONNECTION: &str = "ssh-connection";
@@ -66,8 +66,8 @@ pub enum Step {
     Answer(Judged),
     /// Send this and end the connection.
     End(Judged),
-    /// The user is in; the banner may still have to be shown.
-    In(Option<String>, Box<Authenticated>),
+    /// The user is in; the greeting may still have to go out.
+    In(Greeting, Box<Authenticated>),
 }
 
 /// Who tries to log in: fixed by the first attempt.
@@ -160,10 +160,10 @@ impl<S: System> Login<S> {
             .split_once(':')
             .map_or(ask.user.as_str(), |(user, _)| user)
             .to_owned();
-        let mut banner = None;
+        let mut greeting = Greeting::default();
         match &self.candidate {
             None => match self.begin(user, ask.user, ask.service) {
-                Ok(text) => banner = text,
+                Ok(first) => greeting = first,
                 Err(end) => return Ok(end),
             },
             Some(who) if who.user != user || who.service != ask.service => {
@@ -189,7 +189,7 @@ impl<S: System> Login<S> {
         } else {
             Outcome::Bad
         };
-        self.finish(start, &name, None, outcome, banner)
+        self.finish(start, &name, None, outcome, greeting)
     }
 
     /// Decides the answer to a prompt (RFC 4256 section 3.4).
@@ -210,17 +210,13 @@ impl<S: System> Login<S> {
             "keyboard-interactive",
             Some("bsdauth"),
             outcome,
-            None,
+            Greeting::default(),
         )
     }
 
     /// Looks the user up. The error is what ends the connection.
-    fn begin(
-        &mut self,
-        user: String,
-        signs_as: String,
-        service: String,
-    ) -> Result<Option<String>, Step> {
+    fn begin(&mut self, user: String, signs_as: String, service: String) -> Result<Greeting, Step> {
+        let told = self.options.pubkey_accepted_algorithms.clone();
         let found = self.system.account(&user);
         match self.system.options_for(&user, found.is_none()) {
             Ok(options) => self.options = options,
@@ -269,9 +265,14 @@ impl<S: System> Login<S> {
             .banner
             .clone()
             .filter(|path| !path.eq_ignore_ascii_case("none"));
-        Ok(path
+        let banner = path
             .and_then(|path| self.system.banner(&path))
-            .filter(|text| !text.is_empty()))
+            .filter(|text| !text.is_empty());
+        let own = &self.options.pubkey_accepted_algorithms;
+        Ok(Greeting {
+            banner,
+            user_key_algorithms: (*own != told).then(|| own.clone()),
+        })
     }
 
     fn try_method(&mut self, exchange: &FirstExchange, method: Method) -> Outcome {
@@ -442,7 +443,7 @@ impl<S: System> Login<S> {
         method: &str,
         device: Option<&str>,
         outcome: Outcome,
-        banner: Option<String>,
+        greeting: Greeting,
     ) -> Result<Step, Violation> {
         let mut partial = false;
         let mut good = false;
@@ -463,13 +464,13 @@ impl<S: System> Login<S> {
         };
         self.log_attempt(method, device, good, partial, postponed.is_some());
         if let Some(verdict) = postponed {
-            return Ok(Step::Answer(Judged { banner, verdict }));
+            return Ok(Step::Answer(Judged { greeting, verdict }));
         }
         if good {
             let who = self.candidate.take().ok_or(Violation("login of nobody"))?;
             let account = who.account.ok_or(Violation("login of an invalid user"))?;
             return Ok(Step::In(
-                banner,
+                greeting,
                 Box::new(Authenticated {
                     account,
                     options: self.options.clone(),
@@ -496,7 +497,7 @@ impl<S: System> Login<S> {
             .map(|who| who.ways.names())
             .unwrap_or_default();
         Ok(Step::Answer(Judged {
-            banner,
+            greeting,
             verdict: Verdict::Failure((names, partial)),
         }))
     }
@@ -604,7 +605,7 @@ fn method_name(method: &Method) -> &str {
 
 fn end(text: String) -> Step {
     Step::End(Judged {
-        banner: None,
+        greeting: Greeting::default(),
         verdict: Verdict::Disconnect((PROTOCOL_ERROR, text)),
     })
 }

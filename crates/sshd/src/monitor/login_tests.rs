@@ -202,7 +202,7 @@ fn a_signature_over_this_session_lets_in() {
         let mut scene = scene(|_, _| {});
         let host_key = bound.then(|| scene.host_blob());
         let claim = scene.claim(&scene.session_id(), "me", host_key);
-        let Step::In(None, user) = scene.attempt("me", claim).unwrap() else {
+        let Step::In(_, user) = scene.attempt("me", claim).unwrap() else {
             panic!()
         };
         assert_eq!(user.account().name, "me");
@@ -403,17 +403,31 @@ fn empty_and_endless_passwords_are_refused_unseen() {
     assert!(failed(&scene.password("me", &"x".repeat(2000))).is_some());
 }
 
+/// As with OpenSSH's `Match User` and `PubkeyAcceptedAlgorithms`.
+#[test]
+fn algorithms_of_a_users_own_are_told_once() {
+    let mut scene = scene(|_, _| {});
+    // What everybody was told before the user was known.
+    scene.login.options.pubkey_accepted_algorithms = vec!["ssh-ed25519".into()];
+    let mut told = || match scene.password("me", "x") {
+        Step::Answer(judged) => judged.greeting.user_key_algorithms,
+        _ => panic!(),
+    };
+    assert!(told().is_some_and(|list| list.len() > 1));
+    assert_eq!(told(), None);
+}
+
 #[test]
 fn the_banner_comes_once() {
     let mut scene = scene(|options, _| options.banner = Some("/b".into()));
     let Step::Answer(first) = scene.password("me", "x") else {
         panic!()
     };
-    assert_eq!(first.banner.as_deref(), Some("text of /b\n"));
+    assert_eq!(first.greeting.banner.as_deref(), Some("text of /b\n"));
     let Step::Answer(second) = scene.password("me", "x") else {
         panic!()
     };
-    assert_eq!(second.banner, None);
+    assert_eq!(second.greeting.banner, None);
 }
 
 #[test]

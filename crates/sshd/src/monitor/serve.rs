@@ -29,7 +29,9 @@ use crate::handoff::Handoff;
 use crate::listener::EXIT_FATAL;
 use crate::listener::bind::strerror;
 use crate::log::{self, Level, error, info, verbose};
-use crate::rpc::preauth::{Answer, Ask, Ending, Group, Judged, Line, Setup, Sizes, Verdict};
+use crate::rpc::preauth::{
+    Answer, Ask, Ending, Greeting, Group, Judged, Line, Setup, Sizes, Verdict,
+};
 use crate::rpc::{Link, broker, postauth};
 use crate::settings::{self, Config};
 
@@ -135,12 +137,12 @@ pub fn serve(
     let deadline = (!grace.is_zero()).then(|| started + grace);
     let watchdog = Watchdog::set(deadline)?;
     match connection.login(&mut login, deadline) {
-        Ok((banner, user)) => {
+        Ok((greeting, user)) => {
             drop(watchdog);
             drop(login);
             // From here on the connection does not count among MaxStartups.
             drop(startup);
-            connection.session(banner, &user)
+            connection.session(greeting, &user)
         }
         Err(end) => Ok(connection.give_up(end, login.exit_status())),
     }
@@ -227,7 +229,7 @@ impl Connection {
         &mut self,
         login: &mut Login<Machine>,
         deadline: Option<Instant>,
-    ) -> Result<(Option<String>, Box<Authenticated>), End> {
+    ) -> Result<(Greeting, Box<Authenticated>), End> {
         loop {
             if !readable(&[&self.worker.link], deadline)?[0] {
                 return Err(End::Grace);
@@ -262,7 +264,7 @@ impl Connection {
             };
             match step {
                 Step::Answer(judged) => self.answer(&Answer::Judged(judged))?,
-                Step::In(banner, user) => return Ok((banner, user)),
+                Step::In(greeting, user) => return Ok((greeting, user)),
                 Step::End(judged) => {
                     if let Verdict::Disconnect((_, text)) = &judged.verdict {
                         let who = End::who(login.who());
@@ -372,7 +374,7 @@ impl Connection {
     }
 
     /// From login to the end of the connection; the exit status.
-    fn session(&mut self, banner: Option<String>, user: &Authenticated) -> io::Result<u8> {
+    fn session(&mut self, greeting: Greeting, user: &Authenticated) -> io::Result<u8> {
         let options = user.options();
         let (for_worker, for_broker) = Link::pair()?;
         let session = postauth::Session {
@@ -382,7 +384,7 @@ impl Connection {
             alive_count: options.client_alive_count_max,
         };
         let judged = Judged {
-            banner,
+            greeting,
             verdict: Verdict::Success(session),
         };
         self.worker

@@ -223,11 +223,23 @@ record! {
 }
 
 record! {
+    /// What a client is told once, when its user is known.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub struct Greeting {
+        /// Text to show (SSH_MSG_USERAUTH_BANNER).
+        pub banner: Option<String>,
+        /// Signature algorithms taken from this user, where they are not those
+        /// that everybody is told.
+        pub user_key_algorithms: Option<Vec<String>>,
+    }
+}
+
+record! {
     /// The answer to an attempt.
     #[derive(Debug)]
     pub struct Judged {
-        /// Show this first (SSH_MSG_USERAUTH_BANNER).
-        pub banner: Option<String>,
+        /// Goes out first.
+        pub greeting: Greeting,
         /// The decision.
         pub verdict: Verdict,
     }
@@ -327,8 +339,11 @@ mod tests {
                 prompts: vec![("Password: ".into(), false)],
             }),
         ] {
-            let banner = Some("hello\n".to_owned());
-            round_trip(&Answer::Judged(Judged { banner, verdict }));
+            let greeting = Greeting {
+                banner: Some("hello\n".to_owned()),
+                user_key_algorithms: Some(vec!["ssh-ed25519".to_owned()]),
+            };
+            round_trip(&Answer::Judged(Judged { greeting, verdict }));
         }
     }
 

@@ -195,7 +195,7 @@ impl Application for Desk {
     async fn auth(&mut self, attempt: AuthAttempt) -> Decision {
         let question = question(attempt);
         let judged = self.with(|monitor| monitor.judge(&question));
-        let Some(Judged { banner, verdict }) = judged else {
+        let Some(Judged { greeting, verdict }) = judged else {
             return refused(Vec::new(), false).into();
         };
         let answer = match verdict {
@@ -205,14 +205,15 @@ impl Application for Desk {
             Verdict::Prompts(prompts) => AuthAnswer::Prompts(info_request(prompts)),
             Verdict::Disconnect((_, text)) => {
                 return Decision {
-                    banner,
+                    banner: greeting.banner,
                     goodbye: Some(text),
                     ..refused(Vec::new(), false).into()
                 };
             }
         };
         Decision {
-            banner,
+            banner: greeting.banner,
+            user_algorithms: greeting.user_key_algorithms,
             ..answer.into()
         }
     }
