@@ -200,10 +200,13 @@ mod tests {
 
     #[test]
     fn a_closed_port_refuses() {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        // Bound so that nobody else takes the port, and listening to nobody:
+        // a closed listener may live on in a child that another test forks.
+        let flags = SocketFlags::CLOEXEC;
+        let bound = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
+        bind(&bound, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let port = rustix::net::getsockname(&bound).unwrap();
+        let port = SocketAddr::try_from(port).unwrap();
         let error = connect_to(port, &Connect::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
