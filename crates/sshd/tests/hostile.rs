@@ -94,23 +94,42 @@ fn main() -> ExitCode {
     if word(1) == "--scenario" {
         return ExitCode::from(monitor(word(2), Path::new(word(3))));
     }
-    if word(1) == "--list" {
+    if args.iter().any(|arg| arg == "--list") {
+        list(&args);
         return ExitCode::SUCCESS;
     }
-    let mut failed = 0;
-    let mut check = |name: &str, outcome: Result<(), String>| match outcome {
-        Ok(()) => println!("test {name} ... ok"),
-        Err(problem) => {
-            failed += 1;
-            println!("test {name} ... FAILED: {problem}");
+    // As libtest's: a name picks the tests to run.
+    let picked = args.iter().skip(1).find(|arg| !arg.starts_with("--"));
+    let (mut ran, mut failed) = (0, 0);
+    for name in names().filter(|name| picked.is_none_or(|picked| picked == name)) {
+        let outcome = match SCENARIOS.iter().find(|scenario| scenario.name == name) {
+            Some(scenario) => try_out(scenario),
+            None => killed_monitor(),
+        };
+        ran += 1;
+        match outcome {
+            Ok(()) => println!("test {name} ... ok"),
+            Err(problem) => {
+                failed += 1;
+                println!("test {name} ... FAILED: {problem}");
+            }
         }
-    };
-    for scenario in SCENARIOS {
-        check(scenario.name, try_out(scenario));
     }
-    check("killed-monitor", killed_monitor());
-    println!("{} scenarios, {failed} failed", SCENARIOS.len() + 1);
+    let (verdict, passed) = (if failed == 0 { "ok" } else { "FAILED" }, ran - failed);
+    println!("test result: {verdict}. {passed} passed; {failed} failed; 0 ignored");
     ExitCode::from(u8::from(failed > 0))
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    let scenarios = SCENARIOS.iter().map(|scenario| scenario.name);
+    scenarios.chain(["killed-monitor"])
+}
+
+/// As cargo-nextest asks for it: none of the tests is `#[ignore]`d.
+fn list(args: &[String]) {
+    if !args.iter().any(|arg| arg == "--ignored") {
+        names().for_each(|name| println!("{name}: test"));
+    }
 }
 
 // The test's side.
