@@ -121,7 +121,10 @@ impl<S: Side> Channel<S> {
         };
         match channels.read(id, stream) {
             Ok(Some(data)) => {
-                state.settle();
+                // Mostly there is nothing to send for it: the driver sleeps on.
+                if state.conn.wants_write() {
+                    state.settle();
+                }
                 return Poll::Ready(Some(data));
             }
             Ok(None) if !channels.at_eof(id, stream) => {}

@@ -5,6 +5,7 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
@@ -36,10 +37,12 @@ pub fn in_new_session(command: &mut Command, terminal: bool) -> &mut Command {
 }
 
 /// Takes over the descriptor `number` that the parent process left open for
-/// this one, and makes it close-on-exec. To be called once for a number, at
-/// the start of the program, before it has opened anything of its own.
+/// this one, and makes it close-on-exec. To be called at the start of the
+/// program, before it has opened anything of its own; a second call fails.
 pub fn inherited(number: i32) -> io::Result<OwnedFd> {
-    if number <= 2 {
+    // The condition that makes this sound, held to: one call, and so one owner.
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if number <= 2 || TAKEN.swap(true, Ordering::Relaxed) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "not an inherited descriptor",
@@ -47,7 +50,8 @@ pub fn inherited(number: i32) -> io::Result<OwnedFd> {
     }
     // SAFETY: only asks whether the number is open.
     fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
-    // SAFETY: it is open, and by this function's condition nobody owns it.
+    // SAFETY: it is open, and nobody owns it: nothing of this program's own is
+    // open yet, and this is the only call.
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
     fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
     Ok(fd)

@@ -6,11 +6,11 @@ use bytes::{Bytes, BytesMut};
 
 /// Pieces shorter than this are copied: a slice would keep alive the whole
 /// buffer that the packet came in.
-const COPY_BELOW: usize = 1024;
+const COPY_BELOW: usize = 4 * 1024;
 
 /// The same, once this much waits unread ([`BEHIND`]): what is kept for long
 /// must not pin many times its size.
-const COPY_BELOW_BEHIND: usize = 8 * 1024;
+const COPY_BELOW_BEHIND: usize = 32 * 1024;
 
 /// A reader with this much unread is behind.
 const BEHIND: usize = 64 * 1024;

@@ -95,9 +95,10 @@ pub async fn serve(connection: Connection<Server>, granted: Granted) -> io::Resu
 /// ClientAliveInterval and ClientAliveCountMax, as they hold for the user.
 fn keep_alive(session: &postauth::Session) -> Option<KeepAlive> {
     let (interval, count) = (session.alive_interval, session.alive_count);
-    (interval > 0 && count > 0).then(|| KeepAlive {
+    (interval > 0).then(|| KeepAlive {
         interval: Duration::from_secs(interval),
-        count,
+        // As OpenSSH: with 0 it is asked and never given up.
+        count: if count == 0 { u32::MAX } else { count },
     })
 }
 

@@ -104,13 +104,13 @@ fn every_order() {
 fn what_came_before_the_close_stays_readable_until_we_close() {
     let mut end = End::server();
     let id = end.open();
-    end.hear_data(id, &[1; 2000]).unwrap();
+    end.hear_data(id, &vec![1; 5000]).unwrap();
     end.hear_data(id, b"end").unwrap();
     end.hear(&msg::Eof { recipient: id.0 }).unwrap();
     end.hear(&msg::Close { recipient: id.0 }).unwrap();
     assert!(!end.mux.at_eof(id, Stream::Data));
     assert!(end.mux.at_eof(id, Stream::Stderr));
-    assert_eq!(end.read(id).unwrap(), vec![1; 2000]);
+    assert_eq!(end.read(id).unwrap(), vec![1; 5000]);
     assert_eq!(end.read(id).unwrap(), "end");
     assert!(end.mux.at_eof(id, Stream::Data));
     assert_eq!(end.read(id), None);
