@@ -24,8 +24,12 @@ use crate::shared::Shared;
 /// A peer that does not read is not waited for longer than this.
 const LINGER: Duration = Duration::from_secs(3);
 
+/// How many turns in a row: readers get what was read while it is warm, and
+/// one busy connection starves nobody else on the thread.
+const TURNS: usize = 3;
+
 /// How many reads in a row, before others get a turn.
-const READS: usize = 4;
+const READS: usize = 1;
 
 /// Drives one connection over `io` until it is over.
 pub(crate) struct Driver<S: Side, T> {
@@ -210,9 +214,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.shared.lock().drive();
-        // A bound on the turns keeps one busy connection from starving the
-        // other tasks of the thread.
-        for _ in 0..32 {
+        for _ in 0..TURNS {
             match this.turn(cx) {
                 Ok(Progress::Some) if !this.finished() => {}
                 Ok(Progress::Some | Progress::None) => {

@@ -274,7 +274,8 @@ impl<S: Side> Connection<S> {
         if self.opener.put_buf(buf) > 0 {
             self.alive.heard = now;
             self.alive.asked = 0;
-            if self.calm_at.is_none() && self.opener.is_bulky() {
+            let bulky = self.opener.is_bulky() || self.output.sealer.is_bulky();
+            if self.calm_at.is_none() && bulky {
                 self.calm_at = now.checked_add(CALM);
             }
         }
@@ -379,6 +380,7 @@ impl<S: Side> Connection<S> {
         self.calm_at = quiet.filter(|at| *at > self.now);
         if self.calm_at.is_none() {
             self.opener.release();
+            self.output.sealer.release();
         }
     }
 

@@ -20,7 +20,7 @@ use crate::limits;
 const READ_BUFFER: usize = limits::READ_MAX + 16 * 1024;
 
 /// How many such buffers wait for their readers.
-const SPARES: usize = 4;
+const SPARES: usize = 16;
 
 /// The receiving direction of a connection.
 pub(crate) struct Opener {

@@ -336,17 +336,25 @@ impl Sealer {
         if self.spare_slots.len() < 2 {
             self.spare_slots.push(batch.slots);
         }
-        // A bulk buffer is kept only while it is in use: an idle connection
-        // holds none.
-        let full = batch.used > Size::Bulk.bytes() / 2;
-        if batch.buf.len() >= Size::Bulk.bytes() && full {
+        // A bulk buffer is kept while writers fill it: fresh memory has to be
+        // cleared, and faulted in.
+        if batch.buf.len() >= Size::Bulk.bytes() && self.stride > STRIDE_MIN {
             self.spare = Some(batch.buf);
-        } else if self.pending == 0 {
-            self.spare = None;
-            self.spare_slots = Vec::new();
-            if self.open.is_none() {
-                self.scratch = Vec::new();
-            }
+        }
+    }
+
+    /// Whether there is memory that only bulk writes need.
+    pub(crate) fn is_bulky(&self) -> bool {
+        self.spare.is_some()
+    }
+
+    /// Gives it back.
+    pub(crate) fn release(&mut self) {
+        self.spare = None;
+        self.spare_slots = Vec::new();
+        self.stride = STRIDE_MIN;
+        if self.open.is_none() {
+            self.scratch = Vec::new();
         }
     }
 
