@@ -28,9 +28,6 @@ const LINGER: Duration = Duration::from_secs(3);
 /// one busy connection starves nobody else on the thread.
 const TURNS: usize = 3;
 
-/// How many reads in a row, before others get a turn.
-const READS: usize = 1;
-
 /// Drives one connection over `io` until it is over.
 pub(crate) struct Driver<S: Side, T> {
     shared: Arc<Shared<S>>,
@@ -87,46 +84,42 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
         Ok(if some { Progress::Some } else { Progress::None })
     }
 
-    /// Reads what is there, up to a bound.
+    /// Reads once.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<Progress, Error> {
-        let mut progress = Progress::None;
-        for _ in 0..READS {
-            if self.read_eof {
-                break;
-            }
-            // The buffer is taken out of the machine for the read, so that the
-            // lock is free meanwhile: nobody else touches it.
-            let mut buf = {
-                let mut state = self.shared.lock();
-                // What the machine left in its buffer, as there was too much
-                // news, it takes up when the news is handed out.
-                loop {
-                    state.conn.resume(Instant::now());
-                    if !state.dispatch() {
-                        break;
-                    }
-                }
-                if !state.conn.wants_read() {
+        if self.read_eof {
+            return Ok(Progress::None);
+        }
+        // The buffer is taken out of the machine for the read, so that the
+        // lock is free meanwhile: nobody else touches it.
+        let mut buf = {
+            let mut state = self.shared.lock();
+            // What the machine left in its buffer, as there was too much
+            // news, it takes up when the news is handed out.
+            loop {
+                state.conn.resume(Instant::now());
+                if !state.dispatch() {
                     break;
                 }
-                state.conn.take_recv_buf()
-            };
-            let outcome = poll_read(&mut self.io, cx, &mut buf);
-            let mut state = self.shared.lock();
-            state.conn.handle_recv(buf, Instant::now());
-            match outcome {
-                Poll::Pending => break,
-                Poll::Ready(Ok(0)) => {
-                    self.read_eof = true;
-                    state.conn.handle_eof(Instant::now());
-                }
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => return Err(error.into()),
             }
-            state.dispatch();
-            progress = Progress::Some;
+            if !state.conn.wants_read() {
+                return Ok(Progress::None);
+            }
+            state.conn.take_recv_buf()
+        };
+        let outcome = poll_read(&mut self.io, cx, &mut buf);
+        let mut state = self.shared.lock();
+        state.conn.handle_recv(buf, Instant::now());
+        match outcome {
+            Poll::Pending => return Ok(Progress::None),
+            Poll::Ready(Ok(0)) => {
+                self.read_eof = true;
+                state.conn.handle_eof(Instant::now());
+            }
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => return Err(error.into()),
         }
-        Ok(progress)
+        state.dispatch();
+        Ok(Progress::Some)
     }
 
     /// Seals and writes what is planned.

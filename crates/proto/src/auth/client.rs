@@ -5,9 +5,9 @@ use carrick_wire::msg::auth::{
     Success,
 };
 use carrick_wire::msg::transport::{ServiceAccept, ServiceRequest};
-use carrick_wire::{Decode, DecodeError, Encode, NameList, Reader, Secret, Writer, names};
+use carrick_wire::{Encode, NameList, Secret, Writer, names};
 
-use super::{Authenticated, request};
+use super::{Authenticated, decode, request};
 use crate::error::{Error, Misuse, PeerFault};
 use crate::limits;
 
@@ -152,14 +152,6 @@ impl From<ClientAuthEvent> for Outcome {
     fn from(event: ClientAuthEvent) -> Self {
         Self { event, proof: None }
     }
-}
-
-fn decode<'a, T: Decode<'a>>(payload: &'a [u8], message: &'static str) -> Result<T, Error> {
-    Reader::all(payload).map_err(|error| malformed(message, error))
-}
-
-fn malformed(message: &'static str, error: DecodeError) -> Error {
-    PeerFault::Malformed { message, error }.into()
 }
 
 impl ClientAuth {

@@ -7,7 +7,9 @@ pub use client::{AuthRequest, ClientAuthEvent, InfoRequest, Prompt};
 pub use server::{AuthAnswer, AuthAttempt, Method};
 
 use carrick_wire::msg::auth::{MethodBody, Request};
-use carrick_wire::{Encode, Writer, names};
+use carrick_wire::{Decode, Encode, Reader, Writer, names};
+
+use crate::error::{Error, PeerFault};
 
 /// Proof that the user is who they claim to be. Only the two machines below
 /// make one: the client's when SUCCESS comes, the server's when the application
@@ -52,6 +54,11 @@ pub fn publickey_signed_data(
     };
     // Both methods can be signed: there always is data.
     request.signed_data(session_id).unwrap_or_default()
+}
+
+/// A message of user authentication, or the fault that it is not one.
+fn decode<'a, T: Decode<'a>>(payload: &'a [u8], message: &'static str) -> Result<T, Error> {
+    Reader::all(payload).map_err(|error| PeerFault::Malformed { message, error }.into())
 }
 
 /// A request for the connection service, as a payload.

@@ -6,10 +6,10 @@ use carrick_wire::msg::auth::{
     Prompt as WirePrompt, Request, Success,
 };
 use carrick_wire::msg::transport::{ServiceAccept, ServiceRequest};
-use carrick_wire::{Decode, Encode, NameList, Reader, Secret, names};
+use carrick_wire::{Encode, NameList, Secret, names};
 
-use super::Authenticated;
 use super::client::InfoRequest;
+use super::{Authenticated, decode};
 use crate::error::{Error, Misuse, PeerFault};
 use crate::event::QuestionId;
 use crate::limits;
@@ -135,10 +135,6 @@ pub(crate) struct ServerAuth {
 pub(crate) struct Answered {
     pub(crate) payload: Vec<u8>,
     pub(crate) proof: Option<Authenticated>,
-}
-
-fn decode<'a, T: Decode<'a>>(payload: &'a [u8], message: &'static str) -> Result<T, Error> {
-    Reader::all(payload).map_err(|error| PeerFault::Malformed { message, error }.into())
 }
 
 impl ServerAuth {
