@@ -150,17 +150,30 @@ pub fn for_key_type(key_type: &str) -> impl Iterator<Item = &'static Algorithm> 
     ALGORITHMS.iter().filter(move |a| a.key_type == key_type)
 }
 
-/// Whether certificates are accepted as host and user keys. They are parsed
-/// but not judged yet, so no list that is offered to a peer may name them:
-/// see [`offered`].
-pub const CERTIFICATES_ARE_JUDGED: bool = false;
+/// Whether a side judges the certificates that a peer shows it. The host keys
+/// that a client takes and the user keys that a daemon takes are two matters,
+/// and each says for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certificates {
+    /// It does not, so that no certificate algorithm may be on offer.
+    Refused,
+    /// It puts every certificate before [`crate::Certificate::judge`], asks
+    /// whether its authority is one that counts there, and whether it is
+    /// revoked, before it believes anything.
+    Judged,
+}
 
 /// The part of a configured list that may be offered to a peer or accepted
-/// from one, in the same order.
-pub fn offered<S: AsRef<str>>(list: &[S]) -> impl Iterator<Item = &str> {
+/// from one, in the same order. Whoever begins to judge certificates turns
+/// their algorithms on by saying [`Certificates::Judged`] here.
+pub fn offered<S: AsRef<str>>(
+    list: &[S],
+    certificates: Certificates,
+) -> impl Iterator<Item = &str> {
+    let judged = certificates == Certificates::Judged;
     list.iter()
         .map(AsRef::as_ref)
-        .filter(|name| find(name).is_some_and(|a| CERTIFICATES_ARE_JUDGED || !a.certificate))
+        .filter(move |name| find(name).is_some_and(|a| judged || !a.certificate))
 }
 
 #[cfg(test)]
@@ -193,9 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn certificates_are_not_offered_yet() {
+    fn certificates_are_offered_by_who_judges_them() {
         let list = defaults();
-        assert!(offered(&list).all(|name| !name.contains("-cert-")));
-        assert_eq!(offered(&list).next(), Some("ssh-ed25519"));
+        let mut plain = offered(&list, Certificates::Refused);
+        assert_eq!(plain.next(), Some("ssh-ed25519"));
+        assert!(plain.all(|name| !name.contains("-cert-")));
+        let all: Vec<_> = offered(&list, Certificates::Judged).collect();
+        assert_eq!(all, list);
+        assert_eq!(offered(&["x"], Certificates::Judged).count(), 0);
     }
 }

@@ -36,7 +36,10 @@ mod signature;
 mod text;
 
 pub use carrick_crypto::sign::Curve;
-pub use cert::{CertKind, Certificate};
+pub use cert::{
+    CertDemand, CertError, CertFields, CertKind, CertName, CertOptions, Certificate, IssueError,
+    JudgedCert, OptionFault, UnsignedCert, VALID_FOREVER,
+};
 pub use fingerprint::{Fingerprint, FingerprintHash};
 pub use format::{FILE_MAX, KeyFileError, WriteOptions, parse_public_file, public_of_private_file};
 pub use private::{PrivateKey, RSA_BITS_DEFAULT, SignError, SkHandle};

@@ -237,7 +237,7 @@ impl PublicKey {
         out
     }
 
-    fn write_fields(&self, w: &mut Writer<'_>) {
+    pub(crate) fn write_fields(&self, w: &mut Writer<'_>) {
         match self {
             Self::Ed25519(key) => w.string(key),
             Self::Ecdsa { curve, point } => {

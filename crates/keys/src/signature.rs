@@ -44,8 +44,6 @@ pub enum SignatureError {
         /// The name in the signature.
         name: &'static str,
     },
-    /// The key is a certificate, and those are not accepted yet.
-    Certificate,
     /// A security key signed without being touched.
     NoUserPresence,
     /// It was not made by this key over this message.
@@ -66,7 +64,6 @@ impl fmt::Display for SignatureError {
                 )
             }
             Self::NotAllowed { name } => write!(f, "signature algorithm {name} is not allowed"),
-            Self::Certificate => f.write_str("certificates are not supported yet"),
             Self::NoUserPresence => f.write_str("security key was not touched"),
             Self::Bad => f.write_str("incorrect signature"),
         }
@@ -115,6 +112,10 @@ impl PublicKey {
     /// Checks that `signature` (a blob with its algorithm name) was made by
     /// this key over `message`, with an algorithm from `allowed` if given.
     /// A security key must have been touched. Returns the algorithm.
+    ///
+    /// A certificate's signatures are those of the key in it: this says that
+    /// the key signed, and nothing of what the certificate is worth, which
+    /// is for [`crate::Certificate::judge`].
     pub fn verify(
         &self,
         message: &[u8],
@@ -128,6 +129,27 @@ impl PublicKey {
         Ok(good.algorithm)
     }
 
+    /// As [`Self::verify_with_details`], for an algorithm that was negotiated
+    /// or claimed by name: the key (or certificate) must be of the form that
+    /// goes with it, and the signature made with its scheme.
+    pub fn verify_negotiated(
+        &self,
+        algorithm: &str,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<Verified, SignatureError> {
+        let found = algorithm::find(algorithm).ok_or_else(|| SignatureError::UnknownAlgorithm {
+            name: algorithm.chars().take(64).collect(),
+        })?;
+        if found.key_type != self.key_type() {
+            return Err(SignatureError::WrongAlgorithm {
+                name: found.name,
+                key_type: self.key_type(),
+            });
+        }
+        self.verify_with_details(message, signature, Some(&[found.signature]))
+    }
+
     /// As [`Self::verify`], leaving the judgement of what a security key
     /// says (touched, user verified) to the caller.
     pub fn verify_with_details(
@@ -136,9 +158,7 @@ impl PublicKey {
         signature: &[u8],
         allowed: Option<&[&str]>,
     ) -> Result<Verified, SignatureError> {
-        if self.is_certificate() {
-            return Err(SignatureError::Certificate);
-        }
+        let key = self.plain();
         let mut r = Reader::new(signature);
         let name = r.text("signature algorithm")?;
         let found = algorithm::find(name)
@@ -147,17 +167,17 @@ impl PublicKey {
                 name: name.chars().take(64).collect(),
             })?;
         let name = found.name;
-        if found.key_type != self.key_type() {
+        if found.key_type != key.key_type() {
             return Err(SignatureError::WrongAlgorithm {
                 name,
-                key_type: self.key_type(),
+                key_type: key.key_type(),
             });
         }
         if allowed.is_some_and(|list| !list.contains(&name)) {
             return Err(SignatureError::NotAllowed { name });
         }
         let inner = r.string("signature")?;
-        let sk = match self {
+        let sk = match key {
             Self::Ed25519(key) => {
                 verify_ed25519(key, message, inner).map_err(|_| SignatureError::Bad)?;
                 None
@@ -193,7 +213,8 @@ impl PublicKey {
                 check_ecdsa(Curve::P256, point, &message, inner)?;
                 Some(sk)
             }
-            Self::Certificate(_) => return Err(SignatureError::Certificate),
+            // A certificate holds a plain key.
+            Self::Certificate(_) => return Err(SignatureError::Bad),
         };
         r.finish()?;
         Ok(Verified {

@@ -9,8 +9,9 @@ use std::path::Path;
 use carrick_config::ssh::Options;
 use carrick_config::words::{FingerprintHash as ConfigHash, StrictHostKey};
 use carrick_crypto::rng::SystemRng;
+use carrick_keys::algorithm::{self, Certificates};
 use carrick_keys::known_hosts::{Entry, HostKeys, KnownHosts, Lookup, host_name, new_entry};
-use carrick_keys::{FingerprintHash, PublicKey, algorithm, randomart};
+use carrick_keys::{FingerprintHash, PublicKey, randomart};
 
 use crate::log::{debug, debug3, error, info};
 use crate::text::os_error;
@@ -90,7 +91,9 @@ impl<'a> HostCheck<'a> {
             self.host.order_algorithms(configured)
         };
         // What cannot be judged is not asked for (certificates, for now).
-        algorithm::offered(&ordered).map(str::to_owned).collect()
+        algorithm::offered(&ordered, Certificates::Refused)
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Decides about `key`. `None` means no; the reasons have been told.

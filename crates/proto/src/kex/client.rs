@@ -288,12 +288,8 @@ fn check_reply(
         .hash(kex.hash);
     let key = PublicKey::from_blob(reply.host_key)
         .map_err(|error| PeerFault::Kex(format!("host key: {error}")))?;
-    key.verify(
-        &hash,
-        reply.signature,
-        Some(&[opening.agreed.names.host_key.as_str()]),
-    )
-    .map_err(|error| PeerFault::Kex(format!("host key signature: {error}")))?;
+    key.verify_negotiated(&opening.agreed.names.host_key, &hash, reply.signature)
+        .map_err(|error| PeerFault::Kex(format!("host key signature: {error}")))?;
     let host_key = reply.host_key.to_vec();
     Ok(Client::AwaitVerdict(Box::new(Unconfirmed {
         opening,

@@ -5,7 +5,7 @@ use carrick_crypto::kex::{Kex, kex};
 use carrick_crypto::packet::{Cipher, Mac, cipher, mac};
 use carrick_crypto::rng::Rng;
 use carrick_crypto::select;
-use carrick_keys::algorithm;
+use carrick_keys::algorithm::{self, Certificates};
 use carrick_wire::msg::transport::KexInit;
 use carrick_wire::{NameList, names};
 
@@ -31,9 +31,10 @@ fn owned(list: &[&str]) -> Vec<String> {
     list.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// The default signature algorithms of keys that we can verify.
+/// The default signature algorithms of plain keys: whoever judges certificates
+/// puts a list of its own in place of this.
 pub(crate) fn default_algorithms() -> Vec<String> {
-    algorithm::offered(&algorithm::defaults())
+    algorithm::offered(&algorithm::defaults(), Certificates::Refused)
         .map(str::to_owned)
         .collect()
 }

@@ -1,16 +1,30 @@
-//! Certificates (OpenSSH's PROTOCOL.certkeys). They are read and kept whole
-//! here; no one is let in by one yet: [`crate::algorithm::offered`] leaves
-//! their algorithms out, and [`crate::PublicKey::verify`] refuses them.
+//! Certificates (OpenSSH's PROTOCOL.certkeys): a key, what an authority says
+//! of it, and the authority's signature.
+//!
+//! Reading one proves nothing: anybody can write a certificate that is well
+//! formed. [`Certificate::judge`] is what turns one into a fact.
+
+mod build;
+mod judge;
+mod options;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
 
 use carrick_wire::{DecodeError, Reader};
 
+pub use build::{CertFields, IssueError, UnsignedCert, VALID_FOREVER};
+pub use judge::{CertDemand, CertError, CertName, JudgedCert};
+pub use options::{CertOptions, OptionFault};
+
 use crate::public::unsupported;
-use crate::{KeyError, KeyType, PublicKey};
+use crate::{KeyError, KeyType, PublicKey, SignatureError};
 
 /// How the type names of certificates end.
 pub(crate) const CERT_SUFFIX: &str = "-cert-v01@openssh.com";
 /// Most principals a certificate may list, as in OpenSSH.
-const PRINCIPALS_MAX: usize = 256;
+pub(crate) const PRINCIPALS_MAX: usize = 256;
 
 /// The certificate type of that name, and the key type it certifies.
 pub(crate) fn cert_type(name: &str) -> Option<(&'static str, KeyType)> {
@@ -51,6 +65,16 @@ pub enum CertKind {
     Host,
 }
 
+impl CertKind {
+    /// `user` or `host`, as listings have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Host => "host",
+        }
+    }
+}
+
 /// A certificate, with the bytes it was read from.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
@@ -80,6 +104,17 @@ pub struct Certificate {
     pub signature: Vec<u8>,
 }
 
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("key_type", &self.key_type)
+            .field("kind", &self.kind)
+            .field("serial", &self.serial)
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Certificate {
     /// Reads a certificate blob, all of it.
     pub(crate) fn from_blob(blob: &[u8]) -> Result<Self, KeyError> {
@@ -99,7 +134,7 @@ impl Certificate {
                 .into());
             }
         };
-        let key_id = r.text("key id")?.to_owned();
+        let key_id = c_text(&mut r, "key id")?;
         let principals = read_principals(r.sub("principals")?)?;
         let valid_after = r.u64("valid after")?;
         let valid_before = r.u64("valid before")?;
@@ -147,6 +182,34 @@ impl Certificate {
     pub fn signed_part(&self) -> &[u8] {
         self.blob.get(..self.signed_len).unwrap_or_default()
     }
+
+    /// The algorithm that the authority's signature names; empty if it names
+    /// none.
+    pub fn signature_algorithm(&self) -> &str {
+        Reader::new(&self.signature)
+            .text("signature algorithm")
+            .unwrap_or_default()
+    }
+
+    /// Checks the authority's signature, and no more: whether the authority
+    /// is one that counts, and everything that it says, is for
+    /// [`Self::judge`] and its caller. A security key that signed need not
+    /// have been touched (as in OpenSSH: that is between it and its owner).
+    pub fn check_signature(&self) -> Result<(), SignatureError> {
+        self.authority
+            .verify_with_details(self.signed_part(), &self.signature, None)
+            .map(drop)
+    }
+}
+
+/// Text that a C program may hold as a string: one that is cut short by a
+/// zero byte would mean one thing here and another there.
+fn c_text(r: &mut Reader<'_>, field: &'static str) -> Result<String, DecodeError> {
+    let text = r.text(field)?;
+    if text.contains('\0') {
+        return Err(DecodeError::NotText { field });
+    }
+    Ok(text.to_owned())
 }
 
 /// The authority's key: a plain one, so that certificates do not nest.
@@ -167,7 +230,7 @@ fn read_principals(mut r: Reader<'_>) -> Result<Vec<String>, DecodeError> {
                 field: "principals",
             });
         }
-        list.push(r.text("principal")?.to_owned());
+        list.push(c_text(&mut r, "principal")?);
     }
     Ok(list)
 }
@@ -175,7 +238,7 @@ fn read_principals(mut r: Reader<'_>) -> Result<Vec<String>, DecodeError> {
 fn read_options(mut r: Reader<'_>) -> Result<Vec<(String, Vec<u8>)>, DecodeError> {
     let mut list = Vec::new();
     while !r.is_empty() {
-        let name = r.text("option name")?.to_owned();
+        let name = c_text(&mut r, "option name")?;
         list.push((name, r.string("option data")?.to_vec()));
     }
     Ok(list)
