@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod agent_socket;
 mod connect;
 mod getopt;
 mod home;

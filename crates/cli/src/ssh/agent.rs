@@ -1,30 +1,24 @@
-//! Asking the agent: a blocking conversation over its Unix socket. It is
-//! short, and nothing else could go on meanwhile.
-
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::net::UnixStream;
+//! The user's agent, as a login uses it.
 
 use carrick::client::Login;
 use carrick_config::ssh::Options;
 use carrick_config::words::AddKeys;
 use carrick_keys::PrivateKey;
-use carrick_keys::agent::{AgentClient, Constraints, Identity, Request, Response, SESSION_BIND};
+use carrick_keys::agent::{AgentClient, Constraints, Identity, Request, SESSION_BIND};
 
+use crate::agent_socket::{AUTH_SOCK, AgentSocket};
 use crate::log::{debug, debug2, debug3};
 use crate::prompt;
 use crate::text::os_error;
 
 /// A connection to an agent.
-pub(super) struct Agent {
-    socket: UnixStream,
-    client: AgentClient,
-}
+pub(super) struct Agent(AgentSocket);
 
 /// The agent's socket by IdentityAgent, or `SSH_AUTH_SOCK`.
 fn path(options: &Options) -> Option<String> {
     let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
     match options.identity_agent.as_deref() {
-        None | Some("SSH_AUTH_SOCK") => env("SSH_AUTH_SOCK"),
+        None | Some(AUTH_SOCK) => env(AUTH_SOCK),
         Some(none) if none.eq_ignore_ascii_case("none") => None,
         Some(path) => match path.strip_prefix('$') {
             Some(name) => env(name.trim_start_matches('{').trim_end_matches('}')),
@@ -37,32 +31,14 @@ impl Agent {
     /// Connects to the user's agent; `None` if there is none to be had.
     pub(super) fn connect(options: &Options) -> Option<Self> {
         let path = path(options)?;
-        match UnixStream::connect(&path) {
-            Ok(socket) => Some(Self {
-                socket,
-                client: AgentClient::new(),
-            }),
+        match AgentSocket::connect(&path) {
+            Ok(socket) => Some(Self(socket)),
             Err(e) => {
                 debug!(
                     "get_agent_identities: ssh_get_authentication_socket: {}",
                     os_error(&e)
                 );
                 None
-            }
-        }
-    }
-
-    fn ask(&mut self, request: &[u8]) -> Result<Response, String> {
-        let io = |e: io::Error| format!("communication with agent failed: {}", os_error(&e));
-        self.socket.write_all(request).map_err(io)?;
-        let mut buf = [0; 4096];
-        loop {
-            if let Some(response) = self.client.next_response().map_err(|e| e.to_string())? {
-                return Ok(response);
-            }
-            match self.socket.read(&mut buf).map_err(io)? {
-                0 => return Err("communication with agent failed".into()),
-                n => self.client.received(buf.get(..n).unwrap_or_default()),
             }
         }
     }
@@ -80,7 +56,7 @@ impl Agent {
             name: SESSION_BIND,
             contents: &contents,
         });
-        match self.told(&request) {
+        match self.0.tell(&request) {
             Ok(()) => debug!("get_agent_identities: bound agent to hostkey"),
             // An older agent, which has no such keys.
             Err(why) => debug2!("get_agent_identities: ssh_agent_bind_hostkey: {why}"),
@@ -101,28 +77,20 @@ impl Agent {
         let constraints = Constraints {
             lifetime: (seconds > 0).then_some(seconds),
             confirm: wanted.mode == AddKeys::Confirm,
+            ..Constraints::default()
         };
-        let added = AgentClient::add_request(key, constraints)
+        let added = AgentClient::add_request(key, None, &constraints)
             .map_err(|e| e.to_string())
-            .and_then(|request| self.told(&request));
+            .and_then(|request| self.0.tell(&request));
         match added {
             Ok(()) => debug!("identity added to agent: {file}"),
             Err(why) => debug!("could not add identity to agent: {file} ({why})"),
         }
     }
 
-    /// A request whose answer is only yes or no.
-    fn told(&mut self, request: &[u8]) -> Result<(), String> {
-        let response = self.ask(request)?;
-        AgentClient::done(response).map_err(|e| e.to_string())
-    }
-
     /// The keys it has.
     pub(super) fn identities(&mut self) -> Vec<Identity> {
-        let list = self
-            .ask(&AgentClient::request(&Request::Identities))
-            .and_then(|r| AgentClient::identities(r).map_err(|e| e.to_string()));
-        match list {
+        match self.0.identities() {
             Ok(list) => {
                 debug!("get_agent_identities: agent returned {} keys", list.len());
                 list
@@ -141,7 +109,6 @@ impl Agent {
         data: &[u8],
         algorithm: &str,
     ) -> Result<Vec<u8>, String> {
-        let response = self.ask(&AgentClient::sign_request(key, data, algorithm))?;
-        AgentClient::signature(response, algorithm).map_err(|e| e.to_string())
+        self.0.sign(key, data, algorithm)
     }
 }

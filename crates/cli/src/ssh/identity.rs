@@ -63,7 +63,7 @@ pub(super) fn collect(options: &Options, agent: Option<&mut Agent>) -> Vec<Ident
         let Ok(key) = PublicKey::from_blob(&held.blob) else {
             debug2!(
                 "agent key {} is of a type that is not supported",
-                held.comment
+                held.comment_text()
             );
             continue;
         };
@@ -74,7 +74,7 @@ pub(super) fn collect(options: &Options, agent: Option<&mut Agent>) -> Vec<Ident
             preferred.push(found);
         } else if !options.identities_only {
             only_agent.push(Identity {
-                name: held.comment.clone(),
+                name: held.comment_text().into_owned(),
                 path: None,
                 key: Some(key),
                 in_agent: true,

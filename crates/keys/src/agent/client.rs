@@ -5,10 +5,13 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
-use carrick_wire::{DecodeError, Encode, Reader};
+use carrick_wire::{DecodeError, Encode, Reader, Writer};
 
-use super::msg::{Constraints, Identity, MESSAGE_MAX, Request, Response, rsa_flags};
-use crate::{KeyFileError, PrivateKey};
+use super::constraint::Constraints;
+use super::frame::{BadLength, Frames};
+use super::key;
+use super::msg::{Identity, QUERY, Request, Response, rsa_flags};
+use crate::{Certificate, KeyFileError, PrivateKey};
 
 /// Why an agent's answer is of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +21,8 @@ pub enum AgentError {
     Refused,
     /// An answer to some other question.
     Unexpected,
-    /// An answer longer than [`MESSAGE_MAX`], or empty.
+    /// A message longer than [`MESSAGE_MAX`](super::limits::MESSAGE_MAX), or
+    /// empty.
     BadLength {
         /// The length it claims.
         len: usize,
@@ -32,7 +36,7 @@ impl fmt::Display for AgentError {
         match self {
             Self::Refused => f.write_str("agent refused operation"),
             Self::Unexpected => f.write_str("agent gave an answer of the wrong kind"),
-            Self::BadLength { len } => write!(f, "agent's answer of {len} bytes is out of bounds"),
+            Self::BadLength { len } => write!(f, "agent message of {len} bytes is out of bounds"),
             Self::Decode(e) => write!(f, "invalid answer from agent: {e}"),
         }
     }
@@ -46,14 +50,20 @@ impl From<DecodeError> for AgentError {
     }
 }
 
-/// What an add request has around the key: lengths, number, constraints.
-const ADD_OVERHEAD: usize = 16;
+impl From<BadLength> for AgentError {
+    fn from(BadLength(len): BadLength) -> Self {
+        Self::BadLength { len }
+    }
+}
+
+/// What a request has around its contents: length, number.
+const OVERHEAD: usize = 16;
 
 /// Frames of a connection to an agent. Put what the socket gives into
 /// [`Self::received`], and ask [`Self::next_response`] until it has one.
 #[derive(Default)]
 pub struct AgentClient {
-    input: Vec<u8>,
+    frames: Frames,
 }
 
 impl AgentClient {
@@ -62,23 +72,52 @@ impl AgentClient {
         Self::default()
     }
 
-    /// A request's bytes, with the length in front.
+    /// A request's bytes, with the length in front. Those of one with a
+    /// secret in it are for [`Self::secret_request`].
     pub fn request(request: &Request<'_>) -> Vec<u8> {
         let mut out = Vec::new();
-        carrick_wire::Writer::new(&mut out).sub(|w| request.encode(w));
+        Writer::new(&mut out).sub(|w| request.encode(w));
         out
     }
 
-    /// The request to keep a private key. It holds the key in the clear.
+    /// The bytes of a request that holds a passphrase, a PIN or a key.
+    pub fn secret_request(request: &Request<'_>) -> Zeroizing<Vec<u8>> {
+        let size = match request {
+            Request::Add { body, .. } => body.len(),
+            Request::Lock { passphrase } | Request::Unlock { passphrase } => passphrase.len(),
+            Request::AddToken {
+                provider,
+                pin,
+                constraints,
+                ..
+            } => provider.len() + pin.len() + constraints.len(),
+            _ => 0,
+        };
+        // Room for all of it: nothing is left behind by growing.
+        let mut out = Zeroizing::new(Vec::with_capacity(size + OVERHEAD));
+        Writer::new(&mut out).sub(|w| request.encode(w));
+        out
+    }
+
+    /// The request to keep a private key, under its certificate if one is
+    /// given. It holds the key in the clear.
     pub fn add_request(
         key: &PrivateKey,
-        constraints: Constraints,
+        certificate: Option<&Certificate>,
+        constraints: &Constraints,
     ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-        let fields = key.to_agent()?;
-        // Room for all of it: nothing is left behind by growing.
-        let mut out = Zeroizing::new(Vec::with_capacity(fields.len() + ADD_OVERHEAD));
-        carrick_wire::Writer::new(&mut out).sub(|w| constraints.add_identity(&fields, w));
-        Ok(out)
+        let mut body = key::encode(key, certificate)?;
+        let tail = constraints.to_vec();
+        if body.capacity() < body.len() + tail.len() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(body.len() + tail.len()));
+            larger.extend_from_slice(&body);
+            body = larger;
+        }
+        body.extend_from_slice(&tail);
+        Ok(Self::secret_request(&Request::Add {
+            constrained: !constraints.is_none(),
+            body: &body,
+        }))
     }
 
     /// The request to sign `data` with the key of that blob, by a signature
@@ -93,24 +132,15 @@ impl AgentClient {
 
     /// Takes in bytes from the socket.
     pub fn received(&mut self, bytes: &[u8]) {
-        self.input.extend_from_slice(bytes);
+        self.frames.received(bytes);
     }
 
     /// The next answer, once all of it is there.
     pub fn next_response(&mut self) -> Result<Option<Response>, AgentError> {
-        let Some(head) = self.input.first_chunk() else {
-            return Ok(None);
-        };
-        let len = usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
-        if len == 0 || len > MESSAGE_MAX {
-            return Err(AgentError::BadLength { len });
+        match self.frames.next()? {
+            Some(body) => Ok(Some(Reader::all::<Response>(&body)?)),
+            None => Ok(None),
         }
-        let Some(body) = self.input.get(4..4 + len) else {
-            return Ok(None);
-        };
-        let response = Reader::all::<Response>(body)?;
-        self.input.drain(..4 + len);
-        Ok(Some(response))
     }
 
     /// The keys, out of the answer to [`Request::Identities`].
@@ -127,6 +157,23 @@ impl AgentClient {
     pub fn done(response: Response) -> Result<(), AgentError> {
         match response {
             Response::Success => Ok(()),
+            Response::Failure | Response::ExtensionFailure => Err(AgentError::Refused),
+            _ => Err(AgentError::Unexpected),
+        }
+    }
+
+    /// The names of the extensions it has, out of the answer to a
+    /// [`QUERY`].
+    pub fn extensions(response: Response) -> Result<Vec<String>, AgentError> {
+        match response {
+            Response::Extension(name, contents) if name == QUERY => {
+                let mut r = Reader::new(&contents);
+                let mut list = Vec::new();
+                while !r.is_empty() {
+                    list.push(r.text("extension")?.to_owned());
+                }
+                Ok(list)
+            }
             Response::Failure | Response::ExtensionFailure => Err(AgentError::Refused),
             _ => Err(AgentError::Unexpected),
         }
@@ -221,12 +268,13 @@ mod tests {
                 Constraints {
                     lifetime: Some(300),
                     confirm: true,
+                    ..Constraints::default()
                 },
                 25,
                 b"\x01\0\0\x01\x2c\x02",
             ),
         ] {
-            let request = AgentClient::add_request(&key, constraints).expect("fits");
+            let request = AgentClient::add_request(&key, None, &constraints).expect("fits");
             let (len, body) = request.split_first_chunk().expect("framed");
             assert_eq!(u32::from_be_bytes(*len) as usize, body.len());
             assert_eq!(body, [&[number], &fields[..], tail].concat());

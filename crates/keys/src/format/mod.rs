@@ -13,6 +13,7 @@ use core::fmt;
 use carrick_wire::{DecodeError, Secret};
 
 pub use openssh::WriteOptions;
+pub(crate) use openssh::read_key;
 pub use public_file::parse_public_file;
 
 use crate::{KeyError, PrivateKey, PublicKey};

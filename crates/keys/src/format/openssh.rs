@@ -184,7 +184,7 @@ pub(super) fn parse(body: &[u8], passphrase: Option<&Secret>) -> Result<PrivateK
 
 /// A private key and its comment, as the file and the agent protocol have
 /// them.
-fn read_key(r: &mut Reader<'_>) -> Result<PrivateKey, KeyFileError> {
+pub(crate) fn read_key(r: &mut Reader<'_>) -> Result<PrivateKey, KeyFileError> {
     let name = r.text("key type")?;
     let kind =
         KeyType::from_name(name).ok_or_else(|| unsupported(format_args!("key type {name:?}")))?;
