@@ -5,7 +5,7 @@ use carrick_wire::{Decode, DecodeError, Encode, Reader, Writer};
 
 use super::limits::USER_PATTERN_MAX;
 use crate::matching::pattern;
-use crate::{Certificate, PublicKey};
+use crate::{CertDemand, CertKind, CertName, Certificate, PublicKey, RSA_BITS_MIN, algorithm};
 
 /// A host key by which a host is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,8 +90,15 @@ impl Destination {
 
 /// Whether a certificate makes its key that of `host`.
 fn certifies(cert: &Certificate, host: &str, unix: u64) -> bool {
-    let _ = (cert, host, unix);
-    false
+    let demand = CertDemand {
+        kind: CertKind::Host,
+        name: CertName::Host(host),
+        unlisted_is_any: true,
+        now: unix,
+        ca_algorithms: Some(&algorithm::ca_defaults()),
+        rsa_min: RSA_BITS_MIN,
+    };
+    cert.judge(&demand).is_ok()
 }
 
 /// Whether one of `list` allows a step; see [`Destination::allows`].

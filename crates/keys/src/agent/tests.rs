@@ -9,7 +9,7 @@ use super::constraint::Kind;
 use super::limits::{DESTINATIONS_MAX, SESSIONS_MAX};
 use super::signed::tests::login_data;
 use super::*;
-use crate::{Curve, KeyType, PrivateKey, PublicKey};
+use crate::{CertFields, CertKind, Certificate, Curve, KeyType, PrivateKey, PublicKey};
 
 fn at(seconds: u64) -> Now {
     Now {
@@ -518,6 +518,94 @@ fn a_restricted_key_is_hidden_where_it_cannot_be_used() {
     assert!(!t.is_shown(&mut peer));
 }
 
+/// A certificate by `ca` for `key`.
+fn certify(ca: &PrivateKey, key: &PrivateKey, kind: CertKind, name: &str) -> Certificate {
+    let fields = CertFields {
+        serial: 1,
+        kind,
+        key_id: "id".into(),
+        principals: vec![name.into()],
+        valid_after: 0,
+        valid_before: u64::MAX,
+        critical_options: Vec::new(),
+        extensions: Vec::new(),
+    };
+    Certificate::issue(key.public(), ca, None, &fields, &mut SystemRng).expect("issued")
+}
+
+#[test]
+fn hosts_may_be_known_by_their_authority() {
+    let (key, ca, host) = (ed25519(), ed25519(), ed25519());
+    let mut to = hop("b.example.com", &ca);
+    to.keys[0].authority = true;
+    let constraints = Constraints {
+        destinations: vec![Destination {
+            from: Hop::default(),
+            to,
+        }],
+        ..Constraints::default()
+    };
+    let mut bench = Bench::new(Policy::default());
+    ok(bench.add(&mut Peer::new(), &key, &constraints));
+    for (signer, kind, name, fine) in [
+        (&ca, CertKind::Host, "b.example.com", true),
+        (&ca, CertKind::Host, "*.example.com", true),
+        (&ca, CertKind::Host, "c.example.com", false),
+        (&ca, CertKind::User, "b.example.com", false),
+        (&host, CertKind::Host, "b.example.com", false),
+    ] {
+        let cert = certify(signer, &host, kind, name);
+        let signed = host.sign("ssh-ed25519", b"s").expect("signed");
+        let contents = Request::session_bind(cert.blob(), b"s", &signed, false);
+        let mut peer = Peer::new();
+        ok(bench.ask(
+            &mut peer,
+            &Request::Extension {
+                name: SESSION_BIND,
+                contents: &contents,
+            },
+        ));
+        assert_eq!(bench.list(&mut peer).len(), usize::from(fine), "{name}");
+    }
+    // The authority's own key is no host's.
+    let mut peer = Peer::new();
+    ok(bind(&mut bench, &mut peer, &ca, b"s", false));
+    assert!(bench.list(&mut peer).is_empty());
+}
+
+#[test]
+fn certificates_are_kept_beside_their_keys() {
+    let mut bench = Bench::new(Policy::default());
+    let mut peer = Peer::new();
+    let ca = ed25519();
+    let kinds = [KeyType::Ed25519, KeyType::Ecdsa(Curve::P384), KeyType::Rsa];
+    for kind in kinds {
+        let (key, another) = (key(kind), key(kind));
+        let cert = certify(&ca, &key, CertKind::User, "me");
+        ok(bench.add(&mut peer, &key, &Constraints::default()));
+        let none = Constraints::default();
+        let frame = AgentClient::add_request(&key, Some(&cert), &none).expect("fits");
+        ok(bench.send(&mut peer, &frame));
+        for algorithm in PublicKey::Certificate(Box::new(cert.clone())).signature_algorithms() {
+            let request = AgentClient::sign_request(cert.blob(), b"data", algorithm);
+            let made = signature(bench.send(&mut peer, &request));
+            assert!(AgentClient::signature(Response::Signature(made.clone()), algorithm).is_ok());
+            assert!(key.public().verify(b"data", &made, None).is_ok());
+        }
+        // Another key's certificate, and every broken form, is refused.
+        let other = certify(&ca, &another, CertKind::User, "me");
+        assert!(AgentClient::add_request(&key, Some(&other), &none).is_err());
+        for end in 5..frame.len() {
+            let message = &frame[4..end];
+            let outcome = bench
+                .agent
+                .request(&mut peer, message, at(100), &mut SystemRng);
+            refused(outcome);
+        }
+    }
+    assert_eq!(bench.agent.len(), 2 * kinds.len());
+}
+
 fn decode(bytes: &[u8], kind: Kind) -> Result<Constraints, ConstraintError> {
     Constraints::decode(&mut Reader::new(bytes), kind)
 }
@@ -670,6 +758,7 @@ fn fido_keys_sign_outside_and_not_for_the_web() {
         bench.agent.policy.websafe = websafe;
         work(bench.sign(&mut peer, &key, b"anything"));
     }
+    bench.agent.policy = Policy::default();
     // Without a provider there is nobody to ask.
     let (key, body) = fido("ssh:other");
     ok(bench.ask(
