@@ -27,11 +27,13 @@ mod cert;
 mod fingerprint;
 mod format;
 pub mod known_hosts;
+pub mod krl;
 pub mod matching;
 pub mod moduli;
 mod private;
 mod public;
 mod randomart;
+mod revoked;
 mod signature;
 mod text;
 
@@ -45,4 +47,5 @@ pub use format::{FILE_MAX, KeyFileError, WriteOptions, parse_public_file, public
 pub use private::{PrivateKey, RSA_BITS_DEFAULT, SignError, SkHandle};
 pub use public::{KeyError, KeyType, PublicKey, RSA_BITS_MAX, RSA_BITS_MIN};
 pub use randomart::randomart;
+pub use revoked::{RevokedError, RevokedKeys};
 pub use signature::{SK_USER_PRESENT, SK_USER_VERIFIED, SignatureError, SkDetails, Verified};

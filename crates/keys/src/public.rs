@@ -133,6 +133,17 @@ impl fmt::Display for KeyError {
 
 impl core::error::Error for KeyError {}
 
+impl KeyError {
+    /// The same in the words of OpenSSH's programs, which are fewer.
+    pub fn openssh_words(&self) -> &'static str {
+        match self {
+            Self::RsaSize { .. } => "Invalid key length",
+            Self::TypeMismatch { .. } => "key type does not match",
+            _ => "invalid format",
+        }
+    }
+}
+
 impl From<DecodeError> for KeyError {
     fn from(e: DecodeError) -> Self {
         Self::Decode(e)
