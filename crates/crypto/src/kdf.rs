@@ -34,14 +34,15 @@ pub fn derive(
     out
 }
 
-/// The input of [`bcrypt_pbkdf()`] was not usable: an empty passphrase or salt,
-/// no rounds, or an output that is empty or longer than 1024 bytes.
+/// The input of [`bcrypt_pbkdf()`] or [`argon2()`] was not usable: an empty
+/// passphrase or salt, no rounds, an output that is empty or longer than 1024
+/// bytes, parameters out of range.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadKdfInput;
 
 impl core::fmt::Display for BadKdfInput {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("unusable input to bcrypt_pbkdf")
+        f.write_str("unusable input to a key derivation")
     }
 }
 
@@ -73,6 +74,50 @@ pub fn pbkdf2(hash: HashAlg, passphrase: &[u8], salt: &[u8], rounds: u32, out: &
     };
     let rounds = core::num::NonZeroU32::new(rounds).unwrap_or(core::num::NonZeroU32::MIN);
     lc::derive(algorithm, rounds, salt, passphrase, out);
+}
+
+/// A variant of Argon2 (RFC 9106).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Argon2Kind {
+    /// Argon2d.
+    D,
+    /// Argon2i.
+    I,
+    /// Argon2id.
+    Id,
+}
+
+/// What an Argon2 computation costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Argon2Cost {
+    /// Memory in KiB.
+    pub memory: u32,
+    /// How often it is gone over.
+    pub passes: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+/// Argon2 version 0x13 (RFC 9106), the KDF of PuTTY's key files. Time and
+/// memory are the caller's to bound. Fails on parameters that the RFC does
+/// not allow.
+pub fn argon2(
+    kind: Argon2Kind,
+    cost: Argon2Cost,
+    passphrase: &[u8],
+    salt: &[u8],
+    out: &mut [u8],
+) -> Result<(), BadKdfInput> {
+    use argon2::{Algorithm, Argon2, Params, Version};
+    let kind = match kind {
+        Argon2Kind::D => Algorithm::Argon2d,
+        Argon2Kind::I => Algorithm::Argon2i,
+        Argon2Kind::Id => Algorithm::Argon2id,
+    };
+    Params::new(cost.memory, cost.passes, cost.parallelism, Some(out.len()))
+        .map(|params| Argon2::new(kind, Version::V0x13, params))
+        .and_then(|argon2| argon2.hash_password_into(passphrase, salt, out))
+        .map_err(|_| BadKdfInput)
 }
 
 #[cfg(test)]
@@ -122,5 +167,36 @@ mod tests {
             pbkdf2(HashAlg::Sha1, b"password", b"salt", rounds, &mut out);
             assert_eq!(u128::from_be_bytes(out), want);
         }
+    }
+
+    /// From argon2-cffi 25.1 (libargon2 20190702): no secret, no data.
+    #[test]
+    fn argon2_known_answers() {
+        let cost = Argon2Cost {
+            memory: 64,
+            passes: 3,
+            parallelism: 2,
+        };
+        for (kind, want) in [
+            (
+                Argon2Kind::D,
+                0xbe59_eb4f_9a50_9525_832c_7fdc_c5b4_ccde_u128,
+            ),
+            (
+                Argon2Kind::I,
+                0x611d_db71_5cea_f1eb_b771_69cd_28ab_fde5_u128,
+            ),
+            (
+                Argon2Kind::Id,
+                0xae4f_cf49_e281_afe0_dafb_220b_dfb7_1005_u128,
+            ),
+        ] {
+            let mut out = [0; 16];
+            argon2(kind, cost, b"password", b"somesalt", &mut out).unwrap();
+            assert_eq!(u128::from_be_bytes(out), want, "{kind:?}");
+        }
+        let mut bad = cost;
+        bad.memory = 1;
+        assert!(argon2(Argon2Kind::Id, bad, b"p", b"somesalt", &mut [0; 16]).is_err());
     }
 }

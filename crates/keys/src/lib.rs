@@ -23,6 +23,7 @@ pub mod agent;
 pub mod algorithm;
 pub mod authorized_keys;
 mod base64;
+mod bubblebabble;
 mod cert;
 mod fingerprint;
 mod format;
@@ -35,15 +36,20 @@ mod public;
 mod randomart;
 mod revoked;
 mod signature;
+pub mod sshfp;
 mod text;
 
+pub use bubblebabble::bubblebabble;
 pub use carrick_crypto::sign::Curve;
 pub use cert::{
     CertDemand, CertError, CertFields, CertKind, CertName, CertOptions, Certificate, IssueError,
     JudgedCert, OptionFault, UnsignedCert, VALID_FOREVER,
 };
 pub use fingerprint::{Fingerprint, FingerprintHash};
-pub use format::{FILE_MAX, KeyFileError, WriteOptions, parse_public_file, public_of_private_file};
+pub use format::{
+    FILE_MAX, FileForm, KeyFileError, PublicForm, PuttyVersion, WriteOptions, parse_public_file,
+    parse_ssh_com, public_of_private_file,
+};
 pub use private::{PrivateKey, RSA_BITS_DEFAULT, SignError, SkHandle};
 pub use public::{KeyError, KeyType, PublicKey, RSA_BITS_MAX, RSA_BITS_MIN};
 pub use randomart::randomart;

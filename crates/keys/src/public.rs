@@ -69,6 +69,27 @@ impl KeyType {
         Self::ALL.into_iter().find(|t| t.name() == name)
     }
 
+    /// The type that a user means by `name`: a full name, or a short one in
+    /// any case (`ed25519`, `ECDSA`).
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::from_name(name).or_else(|| {
+            let mut all = Self::ALL.into_iter();
+            all.find(|t| t.short_name().eq_ignore_ascii_case(name))
+        })
+    }
+
+    /// The last part of the name of a default key file: `ed25519` of
+    /// `id_ed25519` and `ssh_host_ed25519_key`.
+    pub fn file_stem(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "ed25519",
+            Self::Ecdsa(_) => "ecdsa",
+            Self::Rsa => "rsa",
+            Self::SkEd25519 => "ed25519_sk",
+            Self::SkEcdsa => "ecdsa_sk",
+        }
+    }
+
     /// The short name in listings and fingerprints: `ED25519`, `RSA`...
     pub fn short_name(self) -> &'static str {
         match self {

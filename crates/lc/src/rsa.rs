@@ -158,6 +158,19 @@ impl RsaKey {
         })
     }
 
+    /// `d` modulo `p - 1` and modulo `q - 1`.
+    pub fn crt_exponents(&self) -> Result<[Zeroizing<Vec<u8>>; 2], Failed> {
+        let (mut dmp1, mut dmq1) = (ptr::null(), ptr::null());
+        // SAFETY: a live key and two pointers to fill in; a null target is
+        // skipped.
+        unsafe {
+            c::RSA_get0_crt_params(self.0.get(), &raw mut dmp1, &raw mut dmq1, ptr::null_mut());
+        };
+        // SAFETY: null, or owned by the RSA object, which `self` keeps alive.
+        let copy = |bn| unsafe { copy_out(bn) }.map(Zeroizing::new);
+        Ok([copy(dmp1)?, copy(dmq1)?])
+    }
+
     /// The size of the modulus in bits.
     pub fn bits(&self) -> usize {
         self.0.bits()

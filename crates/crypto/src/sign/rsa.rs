@@ -3,6 +3,8 @@
 pub use carrick_lc::rsa::{BITS as RSA_BITS, Components};
 use carrick_lc::rsa::{RsaKey as Key, RsaPublic};
 
+use zeroize::Zeroizing;
+
 use super::{BadSignature, KeyError};
 use crate::hash::HashAlg;
 
@@ -24,6 +26,12 @@ impl RsaKey {
     /// Its parts.
     pub fn components(&self) -> Result<Components, KeyError> {
         self.0.components().map_err(|_| KeyError)
+    }
+
+    /// The private exponent modulo `p - 1` and modulo `q - 1`, as PKCS#1
+    /// files hold them.
+    pub fn crt_exponents(&self) -> Result<[Zeroizing<Vec<u8>>; 2], KeyError> {
+        self.0.crt_exponents().map_err(|_| KeyError)
     }
 
     /// The size of the modulus in bits.

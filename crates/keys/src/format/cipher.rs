@@ -78,3 +78,12 @@ pub(super) fn unpad(mut data: Zeroizing<Vec<u8>>, block: usize) -> Option<Zeroiz
     data.truncate(at);
     sound.then_some(data)
 }
+
+/// Puts PKCS#7 padding on.
+pub(super) fn pad(data: &[u8], block: usize) -> Zeroizing<Vec<u8>> {
+    let count = block - data.len() % block;
+    let mut out = Zeroizing::new(Vec::with_capacity(data.len() + count));
+    out.extend_from_slice(data);
+    out.resize(data.len() + count, u8::try_from(count).unwrap_or_default());
+    out
+}

@@ -1,4 +1,6 @@
-//! As much of DER (X.690) as key files need: reading, definite lengths only.
+//! As much of DER (X.690) as key files need, definite lengths only.
+
+use zeroize::Zeroizing;
 
 use super::KeyFileError;
 
@@ -103,6 +105,41 @@ impl<'a> Der<'a> {
     }
 }
 
+/// A value of that tag, its contents put together from `parts`. What is
+/// written may be secret, so it is wiped.
+pub(super) fn value(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let len = parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut out = Zeroizing::new(Vec::with_capacity(len + 10));
+    out.push(tag);
+    match u8::try_from(len) {
+        Ok(short @ 0..=0x7f) => out.push(short),
+        _ => {
+            let bytes = len.to_be_bytes();
+            let zeros = bytes.iter().take_while(|b| **b == 0).count();
+            let bytes = bytes.get(zeros..).unwrap_or_default();
+            out.push(0x80 | u8::try_from(bytes.len()).unwrap_or_default());
+            out.extend_from_slice(bytes);
+        }
+    }
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// An INTEGER from a magnitude without leading zeros.
+pub(super) fn integer(magnitude: &[u8]) -> Zeroizing<Vec<u8>> {
+    match magnitude.first() {
+        Some(first) if *first < 0x80 => value(INTEGER, &[magnitude]),
+        _ => value(INTEGER, &[&[0], magnitude]),
+    }
+}
+
+/// A BIT STRING of whole bytes.
+pub(super) fn bit_string(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+    value(BIT_STRING, &[&[0], bytes])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +152,22 @@ mod tests {
         assert!(inner.finish().is_ok());
         assert_eq!(der.optional(OID), Ok(None));
         assert_eq!(der.optional(NULL), Ok(Some(&[][..])));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for len in [0, 1, 0x7f, 0x80, 0xff, 0x100, 0x1_0000] {
+            let contents = vec![7; len];
+            let written = value(OCTET_STRING, &[&contents]);
+            let mut der = Der::new(&written);
+            assert_eq!(der.expect(OCTET_STRING), Ok(&contents[..]), "{len}");
+            assert!(der.finish().is_ok());
+        }
+        for number in [&[][..], &[1], &[0x7f], &[0x80], &[1, 0]] {
+            assert_eq!(Der::new(&integer(number)).magnitude(), Ok(number));
+        }
+        assert_eq!(integer(&[])[..], [INTEGER, 1, 0]);
+        assert_eq!(integer(&[0x80])[..], [INTEGER, 2, 0, 0x80]);
     }
 
     #[test]

@@ -7,14 +7,13 @@ use carrick_wire::{DecodeError, Encode, Mpint, Reader, Secret, Writer};
 use zeroize::Zeroizing;
 
 use super::cipher::KeyCipher;
-use super::{KeyFileError, unsupported};
+use super::{KeyFileError, WriteOptions, cost, pem, unsupported};
 use crate::private::{Material, RsaParts, SkHandle};
 use crate::public::{curve_name, magnitude};
-use crate::{Curve, KeyType, PrivateKey, PublicKey, base64};
+use crate::{Curve, KeyType, PrivateKey, PublicKey};
 
 const MAGIC: &[u8] = b"openssh-key-v1\0";
-const BEGIN: &[u8] = b"-----BEGIN OPENSSH PRIVATE KEY-----\n";
-const END: &[u8] = b"-----END OPENSSH PRIVATE KEY-----\n";
+pub(super) const LABEL: &str = "OPENSSH PRIVATE KEY";
 /// Columns of base64 in a line.
 const COLUMNS: usize = 70;
 /// Bytes of salt in new files.
@@ -23,28 +22,6 @@ const SALT_LEN: usize = 16;
 const PRIVATE_ROOM: usize = 16 * 1024;
 /// Block that plain private parts are padded to.
 const PLAIN_BLOCK: usize = 8;
-
-/// How a private key file is written.
-#[derive(Debug, Clone, Copy)]
-pub struct WriteOptions<'a> {
-    /// Encrypts the file; none or an empty one leaves it plain.
-    pub passphrase: Option<&'a Secret>,
-    /// The cipher, by OpenSSH's name.
-    pub cipher: &'a str,
-    /// Rounds of bcrypt.
-    pub rounds: u32,
-}
-
-impl Default for WriteOptions<'_> {
-    /// Plain; with a passphrase: aes256-ctr after 24 rounds, as OpenSSH 10.
-    fn default() -> Self {
-        Self {
-            passphrase: None,
-            cipher: "aes256-ctr",
-            rounds: 24,
-        }
-    }
-}
 
 /// The parts around the private one.
 struct Envelope<'a> {
@@ -139,6 +116,7 @@ fn derive(
     salt: &[u8],
     rounds: u32,
 ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    cost::bcrypt(rounds)?;
     let mut keys = Zeroizing::new(vec![0; cipher.key_len + cipher.iv_len]);
     bcrypt_pbkdf(passphrase.expose(), salt, rounds, &mut keys).map_err(|_| {
         KeyFileError::Invalid {
@@ -383,13 +361,5 @@ impl PrivateKey {
 }
 
 fn armor(body: &[u8]) -> Secret {
-    let encoded = Zeroizing::new(base64::encode(body));
-    let mut out = Vec::with_capacity(encoded.len() + encoded.len() / COLUMNS + 80);
-    out.extend_from_slice(BEGIN);
-    for line in encoded.as_bytes().chunks(COLUMNS) {
-        out.extend_from_slice(line);
-        out.push(b'\n');
-    }
-    out.extend_from_slice(END);
-    Secret::new(out)
+    Secret::new(pem::armor_columns(LABEL, "", body, COLUMNS).into_bytes())
 }

@@ -2,11 +2,13 @@
 //! private keys carry in their headers (RFC 1421's `Proc-Type`, `DEK-Info`).
 
 use carrick_crypto::hash::HashAlg;
+use carrick_crypto::rng::Rng;
 use carrick_wire::Secret;
 use zeroize::Zeroizing;
 
-use super::cipher::{KeyCipher, unpad};
+use super::cipher::{KeyCipher, pad, unpad};
 use super::{KeyFileError, unsupported};
+use crate::text::{hex, unhex};
 use crate::{PrivateKey, base64};
 
 /// Room for the largest RSA key, so that the buffer does not grow and leave a
@@ -29,7 +31,7 @@ impl Block {
 
 /// The sound blocks of a file, in order; text between them is skipped.
 pub(super) fn blocks(file: &[u8]) -> impl Iterator<Item = Block> {
-    let mut lines = file.split(|b| *b == b'\n').map(<[u8]>::trim_ascii_end);
+    let mut lines = super::lines(file).map(<[u8]>::trim_ascii_end);
     core::iter::from_fn(move || {
         loop {
             let label = boundary(lines.next()?, b"-----BEGIN ");
@@ -131,12 +133,57 @@ fn bytes_to_key(passphrase: &[u8], salt: &[u8], len: usize) -> Zeroizing<Vec<u8>
     key
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
+/// A block as OpenSSL writes it: `headers` (whole lines), base64 in lines of
+/// 64.
+pub(super) fn armor(label: &str, headers: &str, body: &[u8]) -> String {
+    armor_columns(label, headers, body, 64)
+}
+
+/// As [`armor`], in lines of so many.
+pub(super) fn armor_columns(label: &str, headers: &str, body: &[u8], columns: usize) -> String {
+    let encoded = Zeroizing::new(base64::encode(body));
+    let around = 2 * label.len() + headers.len() + 40;
+    // Room for all: a secret must not be copied by a growing buffer.
+    let mut out = String::with_capacity(encoded.len() + encoded.len() / columns + around);
+    out.push_str("-----BEGIN ");
+    out.push_str(label);
+    out.push_str("-----\n");
+    out.push_str(headers);
+    push_lines(&mut out, &encoded, columns);
+    out.push_str("-----END ");
+    out.push_str(label);
+    out.push_str("-----\n");
+    out
+}
+
+/// Appends base64 in lines.
+pub(super) fn push_lines(out: &mut String, encoded: &str, columns: usize) {
+    let mut rest = encoded;
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at_checked(columns).unwrap_or((rest, ""));
+        out.push_str(line);
+        out.push('\n');
+        rest = after;
     }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
-        .collect()
+}
+
+/// A traditional private key as OpenSSL encrypts it: AES-128-CBC under a key
+/// from one round of MD5. Weak, but what the format is.
+pub(super) fn seal(
+    label: &str,
+    der: &[u8],
+    passphrase: &Secret,
+    rng: &mut dyn Rng,
+) -> Result<String, KeyFileError> {
+    let cipher = KeyCipher::find("aes128-cbc").ok_or_else(|| unsupported("aes128-cbc"))?;
+    let mut iv = [0; 16];
+    rng.fill(&mut iv);
+    let salt = iv.get(..8).unwrap_or_default();
+    let key = bytes_to_key(passphrase.expose(), salt, cipher.key_len);
+    let sealed = cipher
+        .seal(&key, &iv, &pad(der, cipher.block))
+        .ok_or(KeyFileError::Invalid { what: "cipher" })?;
+    let iv = hex(&iv).to_ascii_uppercase();
+    let headers = format!("Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{iv}\n\n");
+    Ok(armor(label, &headers, &sealed))
 }

@@ -1,6 +1,11 @@
 //! PKCS#1 RSA (RFC 8017 appendix A.1) and SEC1 EC (RFC 5915) keys.
 
-use super::der::{BIT_STRING, Der, OCTET_STRING, OID, context};
+use carrick_crypto::sign::{EcdsaKey, RsaKey};
+use zeroize::Zeroizing;
+
+use super::der::{
+    BIT_STRING, Der, OCTET_STRING, OID, SEQUENCE, bit_string, context, integer, value,
+};
 use super::{KeyFileError, unsupported};
 use crate::private::RsaParts;
 use crate::{Curve, PrivateKey, PublicKey};
@@ -17,6 +22,61 @@ pub(super) fn curve(oid: &[u8]) -> Result<Curve, KeyFileError> {
         OID_P521 => Ok(Curve::P521),
         _ => Err(unsupported("elliptic curve of the key")),
     }
+}
+
+/// The OBJECT IDENTIFIER of a curve, with tag and length.
+pub(super) fn curve_oid(curve: Curve) -> Zeroizing<Vec<u8>> {
+    let oid = match curve {
+        Curve::P256 => OID_P256,
+        Curve::P384 => OID_P384,
+        Curve::P521 => OID_P521,
+    };
+    value(OID, &[oid])
+}
+
+/// RSAPrivateKey.
+pub(super) fn rsa_der(key: &RsaKey) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    const BAD: KeyFileError = KeyFileError::Invalid {
+        what: "rsa private key",
+    };
+    let parts = key.components().map_err(|_| BAD)?;
+    let [dp, dq] = key.crt_exponents().map_err(|_| BAD)?;
+    let numbers = [
+        integer(&[]),
+        integer(&parts.n),
+        integer(&parts.e),
+        integer(&parts.d),
+        integer(&parts.p),
+        integer(&parts.q),
+        integer(&dp),
+        integer(&dq),
+        integer(&parts.iqmp),
+    ];
+    let numbers: [&[u8]; 9] = numbers.each_ref().map(|n| n.as_slice());
+    Ok(value(SEQUENCE, &numbers))
+}
+
+/// RSAPublicKey.
+pub(super) fn rsa_public_der(e: &[u8], n: &[u8]) -> Zeroizing<Vec<u8>> {
+    value(SEQUENCE, &[&integer(n), &integer(e)])
+}
+
+/// ECPrivateKey, with the curve inside if asked (PKCS#8 has it around).
+pub(super) fn ec_der(key: &EcdsaKey, with_curve: bool) -> Zeroizing<Vec<u8>> {
+    let curve = if with_curve {
+        value(context(0), &[&curve_oid(key.curve())])
+    } else {
+        Zeroizing::default()
+    };
+    value(
+        SEQUENCE,
+        &[
+            &integer(&[1]),
+            &value(OCTET_STRING, &[key.scalar()]),
+            &curve,
+            &value(context(1), &[&bit_string(key.public())]),
+        ],
+    )
 }
 
 /// RSAPrivateKey.

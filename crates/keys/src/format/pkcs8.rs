@@ -3,11 +3,14 @@
 
 use carrick_crypto::hash::HashAlg;
 use carrick_crypto::kdf::pbkdf2;
+use carrick_crypto::rng::Rng;
+use carrick_crypto::sign::{EcdsaKey, RsaKey};
 use carrick_wire::Secret;
 use zeroize::Zeroizing;
 
-use super::cipher::{KeyCipher, unpad};
-use super::der::{Der, NULL, OCTET_STRING, OID};
+use super::cipher::{KeyCipher, pad, unpad};
+use super::cost;
+use super::der::{Der, NULL, OCTET_STRING, OID, SEQUENCE, bit_string, integer, value};
 use super::{KeyFileError, pkcs, unsupported};
 use crate::public::check_point;
 use crate::{Curve, PrivateKey, PublicKey};
@@ -77,6 +80,106 @@ pub(super) fn parse(der: &[u8]) -> Result<PrivateKey, KeyFileError> {
     }
 }
 
+/// The AlgorithmIdentifier of an RSA key.
+fn rsa_algorithm() -> Zeroizing<Vec<u8>> {
+    value(SEQUENCE, &[&value(OID, &[OID_RSA]), &value(NULL, &[])])
+}
+
+/// The AlgorithmIdentifier of an EC key.
+fn ec_algorithm(curve: Curve) -> Zeroizing<Vec<u8>> {
+    value(SEQUENCE, &[&value(OID, &[OID_EC]), &pkcs::curve_oid(curve)])
+}
+
+/// PrivateKeyInfo of an RSA key.
+pub(super) fn rsa_der(key: &RsaKey) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    let inner = pkcs::rsa_der(key)?;
+    Ok(private_key_info(&rsa_algorithm(), &inner))
+}
+
+/// PrivateKeyInfo of an EC key.
+pub(super) fn ec_der(key: &EcdsaKey) -> Zeroizing<Vec<u8>> {
+    private_key_info(&ec_algorithm(key.curve()), &pkcs::ec_der(key, false))
+}
+
+fn private_key_info(algorithm: &[u8], key: &[u8]) -> Zeroizing<Vec<u8>> {
+    value(
+        SEQUENCE,
+        &[&integer(&[]), algorithm, &value(OCTET_STRING, &[key])],
+    )
+}
+
+/// SubjectPublicKeyInfo; of the types that OpenSSH writes so.
+pub(super) fn public_der(key: &PublicKey) -> Option<Zeroizing<Vec<u8>>> {
+    let (algorithm, bits) = match key {
+        PublicKey::Rsa { e, n } => (rsa_algorithm(), bit_string(&pkcs::rsa_public_der(e, n))),
+        PublicKey::Ecdsa { curve, point } => (ec_algorithm(*curve), bit_string(point)),
+        _ => return None,
+    };
+    Some(value(SEQUENCE, &[&algorithm, &bits]))
+}
+
+/// Iterations of PBKDF2 in new files, as OpenSSL makes them.
+const ITERATIONS: u16 = 2048;
+/// Bytes of salt in new files.
+const SALT: usize = 16;
+
+/// EncryptedPrivateKeyInfo around a PrivateKeyInfo: AES-128-CBC, its key from
+/// PBKDF2 with HMAC-SHA256.
+pub(super) fn seal(
+    der: &[u8],
+    passphrase: &Secret,
+    rng: &mut dyn Rng,
+) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    const HMAC_SHA256: u8 = 9;
+    const AES128_CBC: u8 = 2;
+    let cipher = KeyCipher::find("aes128-cbc").ok_or_else(|| unsupported("aes128-cbc"))?;
+    let (mut salt, mut iv) = ([0; SALT], [0; 16]);
+    rng.fill(&mut salt);
+    rng.fill(&mut iv);
+    let mut key = Zeroizing::new(vec![0; cipher.key_len]);
+    pbkdf2(
+        HashAlg::Sha256,
+        passphrase.expose(),
+        &salt,
+        ITERATIONS.into(),
+        &mut key,
+    );
+    let sealed = cipher
+        .seal(&key, &iv, &pad(der, cipher.block))
+        .ok_or(KeyFileError::Invalid { what: "cipher" })?;
+    let prf = value(
+        SEQUENCE,
+        &[&value(OID, &[OID_HMAC, &[HMAC_SHA256]]), &value(NULL, &[])],
+    );
+    let kdf = value(
+        SEQUENCE,
+        &[
+            &value(OCTET_STRING, &[&salt]),
+            &integer(&ITERATIONS.to_be_bytes()),
+            &prf,
+        ],
+    );
+    let kdf = value(SEQUENCE, &[&value(OID, &[OID_PBKDF2]), &kdf]);
+    let encryption = value(
+        SEQUENCE,
+        &[
+            &value(OID, &[OID_AES, &[AES128_CBC]]),
+            &value(OCTET_STRING, &[&iv]),
+        ],
+    );
+    let scheme = value(
+        SEQUENCE,
+        &[
+            &value(OID, &[OID_PBES2]),
+            &value(SEQUENCE, &[&kdf, &encryption]),
+        ],
+    );
+    Ok(value(
+        SEQUENCE,
+        &[&scheme, &value(OCTET_STRING, &[&sealed])],
+    ))
+}
+
 /// EncryptedPrivateKeyInfo.
 pub(super) fn parse_encrypted(
     der: &[u8],
@@ -143,6 +246,7 @@ impl<'a> Kdf<'a> {
                 what: "pbkdf2 rounds",
             });
         }
+        cost::pbkdf2(rounds)?;
         let mut key_len = None;
         let mut hash = HashAlg::Sha1;
         while !parameters.is_empty() {

@@ -1,18 +1,20 @@
-//! Files with a public key in them: OpenSSH's one line, RFC 4716, PEM.
+//! Files with a public key in them, whatever the form, and public keys in
+//! the forms of OpenSSL.
 
-use super::{KeyFileError, pem, pkcs, pkcs8};
+use super::{KeyFileError, pem, pkcs, pkcs8, putty, rfc4716};
+use crate::PublicKey;
 use crate::text::{chomp, numbered, skip_blanks};
-use crate::{PublicKey, base64};
-
-const RFC4716_BEGIN: &[u8] = b"---- BEGIN SSH2 PUBLIC KEY ----";
-const RFC4716_END: &[u8] = b"---- END SSH2 PUBLIC KEY ----";
 
 /// The first public key in a file, and its comment: `TYPE BASE64 COMMENT`,
-/// RFC 4716, or PEM (`PUBLIC KEY`, `RSA PUBLIC KEY`).
+/// RFC 4716, PEM (`PUBLIC KEY`, `RSA PUBLIC KEY`) or the public part of a
+/// PuTTY key.
 pub fn parse_public_file(file: &[u8]) -> Result<(PublicKey, String), KeyFileError> {
     let file = file.get(..super::FILE_MAX).unwrap_or(file);
-    if let Some(found) = rfc4716(file) {
+    if let Some(found) = rfc4716::parse(file) {
         return found;
+    }
+    if putty::is_one(file) {
+        return putty::public_half(file);
     }
     for block in pem::blocks(file) {
         let key = match block.label.as_str() {
@@ -37,36 +39,55 @@ pub fn parse_public_file(file: &[u8]) -> Result<(PublicKey, String), KeyFileErro
     first
 }
 
-/// RFC 4716 section 3; `None` if the file has no such key.
-fn rfc4716(file: &[u8]) -> Option<Result<(PublicKey, String), KeyFileError>> {
-    let mut lines = file.split(|b| *b == b'\n').map(<[u8]>::trim_ascii_end);
-    lines.find(|line| *line == RFC4716_BEGIN)?;
-    let mut comment = String::new();
-    let mut text = Vec::new();
-    while let Some(line) = lines.next() {
-        if line == RFC4716_END {
-            let blob = base64::decode(&text).ok_or(KeyFileError::Invalid { what: "base64" });
-            let key = blob.and_then(|blob| Ok(PublicKey::from_blob(&blob)?));
-            return Some(key.map(|key| (key, comment)));
-        }
-        let Some(colon) = line.iter().position(|b| *b == b':') else {
-            text.extend_from_slice(line);
-            continue;
-        };
-        // A header goes on in the next line when this one ends with `\`.
-        let mut header = line.to_vec();
-        while header.last() == Some(&b'\\') {
-            header.pop();
-            header.extend_from_slice(lines.next()?);
-        }
-        let (tag, value) = header.split_at_checked(colon)?;
-        if tag.eq_ignore_ascii_case(b"Comment") {
-            let value = String::from_utf8_lossy(value.get(1..)?).trim().to_owned();
-            let inside = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
-            inside.unwrap_or(&value).clone_into(&mut comment);
+/// A form of public keys outside OpenSSH's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PublicForm {
+    /// RFC 4716.
+    Rfc4716,
+    /// SubjectPublicKeyInfo in PEM.
+    Pkcs8,
+    /// RSAPublicKey (PKCS#1) in PEM.
+    Pem,
+}
+
+impl PublicKey {
+    /// The first key in a file of that form, and no other.
+    pub fn from_form(file: &[u8], form: PublicForm) -> Result<Self, KeyFileError> {
+        let file = file.get(..super::FILE_MAX).unwrap_or(file);
+        let block = |label| pem::blocks(file).find(move |b| b.label == label);
+        match form {
+            PublicForm::Rfc4716 => rfc4716::parse(file)
+                .ok_or(KeyFileError::NotAKey)?
+                .map(|(key, _)| key),
+            PublicForm::Pkcs8 => {
+                let block = block("PUBLIC KEY").ok_or(KeyFileError::NotAKey)?;
+                pkcs8::parse_public(&block.body)
+            }
+            PublicForm::Pem => {
+                let block = block("RSA PUBLIC KEY").ok_or(KeyFileError::NotAKey)?;
+                pkcs::parse_rsa_public(&block.body)
+            }
         }
     }
-    Some(Err(KeyFileError::Invalid {
-        what: "end of the key",
-    }))
+
+    /// The key as SubjectPublicKeyInfo in PEM (`ssh-keygen -e -m PKCS8`); for
+    /// RSA and ECDSA only, as OpenSSH does it.
+    pub fn to_pkcs8(&self) -> Option<String> {
+        let der = pkcs8::public_der(self.plain())?;
+        Some(pem::armor("PUBLIC KEY", "", &der))
+    }
+
+    /// The key in the older PEM form (`ssh-keygen -e -m PEM`): PKCS#1 for
+    /// RSA; ECDSA has none and is as in [`Self::to_pkcs8`].
+    pub fn to_pem(&self) -> Option<String> {
+        match self.plain() {
+            Self::Rsa { e, n } => Some(pem::armor(
+                "RSA PUBLIC KEY",
+                "",
+                &pkcs::rsa_public_der(e, n),
+            )),
+            Self::Ecdsa { .. } => self.to_pkcs8(),
+            _ => None,
+        }
+    }
 }
