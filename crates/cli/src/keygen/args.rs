@@ -1,38 +1,29 @@
-//! ssh-keygen's command line.
+//! ssh-keygen's command line. What a flag's value means beyond its syntax is
+//! for the mode that uses it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use carrick_keys::{Curve, FingerprintHash, KeyType};
+use carrick_keys::{FingerprintHash, PuttyVersion};
 use carrick_wire::Secret;
 
+use super::mode::{Mode, Modes};
 use crate::getopt::{Getopt, text};
+use crate::log::{self, Level};
 
 const SPEC: &str = "ABHKLQUXceghiklopquvyC:D:E:F:I:M:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:w:z:";
 
-/// What to do.
-#[derive(Debug, PartialEq, Eq, Clone, Default)]
-pub(super) enum Mode {
-    #[default]
-    Generate,
-    /// `-y`
-    PrintPublic,
-    /// `-l`
-    Fingerprint,
-    /// `-e`
-    Export,
-    /// `-i`
-    Import,
-    /// `-p`
-    ChangePassphrase,
-    /// `-c`
-    ChangeComment,
-    /// `-F host`
-    FindHost(String),
-    /// `-R host`
-    RemoveHost(String),
-    /// `-H`
-    HashHosts,
+/// The form of a key outside OpenSSH's own (`-m`).
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(super) enum Form {
+    /// RFC 4716 for public keys; private ones in OpenSSH's format.
+    Rfc4716,
+    /// PKCS#8 and SubjectPublicKeyInfo.
+    Pkcs8,
+    /// PKCS#1 and SEC1.
+    Pem,
+    /// PuTTY's private keys; ours alone, OpenSSH does not have it.
+    Putty(PuttyVersion),
 }
 
 /// Everything the command line said.
@@ -41,8 +32,8 @@ pub(super) struct Args {
     pub(super) mode: Mode,
     /// `-f`
     pub(super) file: Option<PathBuf>,
-    /// `-t`, with the name that it was given by.
-    pub(super) kind: Option<(KeyType, String)>,
+    /// `-t`, as it was given.
+    pub(super) kind: Option<String>,
     /// `-b`
     pub(super) bits: Option<u32>,
     /// `-C`
@@ -55,16 +46,26 @@ pub(super) struct Args {
     pub(super) rounds: Option<u32>,
     /// `-Z`
     pub(super) cipher: Option<String>,
+    /// `-m`
+    pub(super) form: Option<Form>,
     /// `-E`
     pub(super) hash: FingerprintHash,
+    /// `-O`, in order.
+    pub(super) options: Vec<String>,
+    /// `-B`
+    pub(super) bubblebabble: bool,
     /// `-l` beside a mode of its own (`-F -l`).
     pub(super) fingerprint: bool,
     /// `-H` beside `-F`.
     pub(super) hashed: bool,
-    /// `-v`
+    /// `-g`
+    pub(super) generic: bool,
+    /// `-v` once or more.
     pub(super) verbose: bool,
     /// `-q`
     pub(super) quiet: bool,
+    /// What follows the flags.
+    pub(super) operands: Vec<OsString>,
 }
 
 /// Why not.
@@ -89,56 +90,9 @@ pub(super) fn parse(args: Vec<OsString>) -> Result<Args, BadArgs> {
     {
         take(flag, value.unwrap_or_default(), &mut out, &mut modes)?;
     }
-    if !opts.rest().is_empty() {
-        return Err(BadArgs::Usage(Some("Too many arguments.".into())));
-    }
+    out.operands = opts.rest();
     modes.choose(&mut out)?;
     Ok(out)
-}
-
-/// The mode flags seen.
-#[derive(Default)]
-struct Modes {
-    print_public: bool,
-    passphrase: bool,
-    comment: bool,
-    export: bool,
-    import: bool,
-    hash: bool,
-    find: Option<String>,
-    remove: Option<String>,
-}
-
-impl Modes {
-    fn choose(self, out: &mut Args) -> Result<(), BadArgs> {
-        let hosts = self.find.is_some() || self.remove.is_some();
-        if self.passphrase && self.comment {
-            return Err(BadArgs::Usage(Some(
-                "Can only have one of -p and -c.".into(),
-            )));
-        }
-        if out.fingerprint && self.remove.is_some() {
-            return Err(BadArgs::Usage(Some("Cannot use -l with -H or -R.".into())));
-        }
-        out.hashed = self.hash;
-        out.mode = match (self.find, self.remove) {
-            (Some(host), _) => Mode::FindHost(host),
-            (_, Some(host)) => Mode::RemoveHost(host),
-            _ if self.hash && out.fingerprint => {
-                return Err(BadArgs::Usage(Some("Cannot use -l with -H or -R.".into())));
-            }
-            _ if self.hash => Mode::HashHosts,
-            _ if out.fingerprint => Mode::Fingerprint,
-            _ if self.passphrase => Mode::ChangePassphrase,
-            _ if self.comment => Mode::ChangeComment,
-            _ if self.export => Mode::Export,
-            _ if self.import => Mode::Import,
-            _ if self.print_public => Mode::PrintPublic,
-            _ => Mode::Generate,
-        };
-        debug_assert!(!hosts || !matches!(out.mode, Mode::Generate));
-        Ok(())
-    }
 }
 
 fn take(flag: char, value: OsString, out: &mut Args, modes: &mut Modes) -> Result<(), BadArgs> {
@@ -146,51 +100,58 @@ fn take(flag: char, value: OsString, out: &mut Args, modes: &mut Modes) -> Resul
     match flag {
         'y' => modes.print_public = true,
         'l' => out.fingerprint = true,
+        'B' => out.bubblebabble = true,
         'p' => modes.passphrase = true,
         'c' => modes.comment = true,
         'e' => modes.export = true,
         'i' | 'X' => modes.import = true,
         'H' => modes.hash = true,
-        'F' => modes.find = Some(words),
-        'R' => modes.remove = Some(words),
-        'f' => out.file = Some(PathBuf::from(value)),
-        't' => {
-            let kind = key_type(&words).ok_or_else(|| bad(unknown_type(&words)))?;
-            out.kind = Some((kind, words));
+        'A' => modes.host_keys = true,
+        'F' => {
+            modes.find = true;
+            modes.host = Some(words);
         }
+        'R' => {
+            modes.remove = true;
+            modes.host = Some(words);
+        }
+        'r' => {
+            modes.record = true;
+            modes.host = Some(words);
+        }
+        'M' => modes.moduli = Some(moduli(&words)?),
+        'g' => out.generic = true,
+        'f' => out.file = Some(PathBuf::from(value)),
+        't' => out.kind = Some(words),
         'b' => {
-            out.bits = Some(number(&words, 1, |why| {
+            out.bits = Some(number(&words, u32::MAX, |why| {
                 format!("Bits has bad value {words} ({why})")
             })?);
         }
         'a' => {
-            out.rounds = Some(number(&words, 1, |why| {
+            out.rounds = Some(number(&words, i32::MAX.cast_unsigned(), |why| {
                 format!("Invalid number: {words} ({why})")
             })?);
         }
         'C' => out.comment = Some(words),
         'N' => out.new_passphrase = Some(Secret::from(words.as_str())),
         'P' => out.passphrase = Some(Secret::from(words.as_str())),
+        'O' => out.options.push(words),
         'Z' if carrick_crypto::packet::cipher(&words).is_none() => {
             return Err(bad(format!("Invalid OpenSSH-format cipher '{words}'")));
         }
         'Z' => out.cipher = Some(words),
         'E' => {
-            out.hash = FingerprintHash::from_name(&words.to_ascii_lowercase())
-                .ok_or_else(|| bad("Invalid hash algorithm \"".to_owned() + &words + "\""))?;
+            out.hash = FingerprintHash::from_name(&words)
+                .ok_or_else(|| bad(format!("Invalid hash algorithm \"{words}\"")))?;
         }
-        'm' => match words.to_ascii_uppercase().as_str() {
-            "RFC4716" | "SSH2" => {}
-            "PEM" | "PKCS8" => {
-                return Err(bad(format!(
-                    "writing keys in {words} format is not built yet in this version of Carrick."
-                )));
-            }
-            _ => return Err(bad(format!("Unsupported conversion format \"{words}\""))),
-        },
-        'v' => out.verbose = true,
+        'm' => out.form = Some(form(&words)?),
+        'v' => {
+            out.verbose = true;
+            more_verbose();
+        }
         'q' => out.quiet = true,
-        // OpenSSH's own format is the only one there is: -o asks for it.
+        // OpenSSH's own format is the default: -o asks for it.
         'o' => {}
         _ => {
             return Err(bad(format!(
@@ -201,36 +162,61 @@ fn take(flag: char, value: OsString, out: &mut Args, modes: &mut Modes) -> Resul
     Ok(())
 }
 
-fn unknown_type(name: &str) -> String {
-    match name {
-        "ecdsa-sk" | "ed25519-sk" => {
-            format!("key type {name} is not built yet in this version of Carrick.")
-        }
-        _ => format!("unknown key type {name}"),
+/// One `-v` more.
+fn more_verbose() {
+    log::set_level(match log::level() {
+        Level::Debug1 => Level::Debug2,
+        Level::Debug2 | Level::Debug3 => Level::Debug3,
+        _ => Level::Debug1,
+    });
+}
+
+/// `-m`
+fn form(name: &str) -> Result<Form, BadArgs> {
+    match name.to_ascii_uppercase().as_str() {
+        "RFC4716" | "SSH2" => Ok(Form::Rfc4716),
+        "PKCS8" => Ok(Form::Pkcs8),
+        "PEM" => Ok(Form::Pem),
+        "PPK" => Ok(Form::Putty(PuttyVersion::Three)),
+        "PPK2" => Ok(Form::Putty(PuttyVersion::Two)),
+        _ => Err(bad(format!("Unsupported conversion format \"{name}\""))),
     }
 }
 
-/// A type by its short or full name.
-fn key_type(name: &str) -> Option<KeyType> {
-    match name.to_ascii_lowercase().as_str() {
-        "ed25519" => Some(KeyType::Ed25519),
-        "ecdsa" => Some(KeyType::Ecdsa(Curve::P256)),
-        "rsa" => Some(KeyType::Rsa),
-        full => KeyType::from_name(full).filter(|_| !full.starts_with("sk-")),
+/// `-M`
+fn moduli(what: &str) -> Result<Mode, BadArgs> {
+    match what {
+        "generate" => Ok(Mode::GenerateModuli),
+        "screen" => Ok(Mode::ScreenModuli),
+        _ => Err(bad(format!("Unsupported moduli option {what}"))),
     }
 }
 
-/// A number, or why not in strtonum(3)'s words.
-fn number(text: &str, min: u32, message: impl Fn(&str) -> String) -> Result<u32, BadArgs> {
-    let why = match text.parse::<i64>() {
-        Ok(n) if n < i64::from(min) => "too small",
-        Ok(n) => match u32::try_from(n) {
-            Ok(n) if n <= i32::MAX.cast_unsigned() => return Ok(n),
-            _ => "too large",
-        },
-        Err(_) => "invalid",
-    };
-    Err(bad(message(why)))
+/// A number from 1, or why not in strtonum(3)'s words.
+pub(super) fn number(
+    text: &str,
+    max: u32,
+    message: impl Fn(&str) -> String,
+) -> Result<u32, BadArgs> {
+    strtonum(text, max).map_err(|why| bad(message(why)))
+}
+
+/// strtonum(3) from 1 to `max`.
+pub(super) fn strtonum(text: &str, max: u32) -> Result<u32, &'static str> {
+    let text = text.trim_start();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("invalid");
+    }
+    match text.parse::<i64>() {
+        Ok(n) if n < 1 => Err("too small"),
+        Ok(n) => u32::try_from(n)
+            .ok()
+            .filter(|n| *n <= max)
+            .ok_or("too large"),
+        Err(_) if text.starts_with('-') => Err("too small"),
+        Err(_) => Err("too large"),
+    }
 }
 
 #[cfg(test)]
@@ -248,48 +234,54 @@ mod tests {
             (&["-t", "rsa", "-b", "2048"], Mode::Generate),
             (&["-y", "-f", "k"], Mode::PrintPublic),
             (&["-lf", "k"], Mode::Fingerprint),
+            (&["-Bf", "k"], Mode::Fingerprint),
             (&["-e", "-f", "k"], Mode::Export),
             (&["-i", "-f", "k"], Mode::Import),
+            (&["-X", "-f", "k"], Mode::Import),
             (&["-p"], Mode::ChangePassphrase),
             (&["-c", "-C", "new"], Mode::ChangeComment),
             (&["-F", "h", "-l"], Mode::FindHost("h".into())),
             (&["-R", "h"], Mode::RemoveHost("h".into())),
             (&["-H"], Mode::HashHosts),
+            (&["-r", "h", "-g"], Mode::ResourceRecord("h".into())),
+            (&["-M", "generate", "out"], Mode::GenerateModuli),
+            (&["-M", "screen", "out"], Mode::ScreenModuli),
+            (&["-A"], Mode::HostKeys),
         ] {
             assert_eq!(run(words).ok().map(|a| a.mode), Some(mode), "{words:?}");
         }
     }
 
     #[test]
-    fn types_by_either_name() {
-        for (name, kind) in [
-            ("ed25519", KeyType::Ed25519),
-            ("ssh-ed25519", KeyType::Ed25519),
-            ("rsa", KeyType::Rsa),
-            ("ssh-rsa", KeyType::Rsa),
-            ("ecdsa", KeyType::Ecdsa(Curve::P256)),
-            ("ecdsa-sha2-nistp521", KeyType::Ecdsa(Curve::P521)),
+    fn numbers_as_strtonum_takes_them() {
+        for (text, want) in [
+            ("7", Ok(7)),
+            (" +7", Ok(7)),
+            ("8", Err("too large")),
+            ("0", Err("too small")),
+            ("-1", Err("too small")),
+            ("99999999999999999999", Err("too large")),
+            ("-99999999999999999999", Err("too small")),
+            ("", Err("invalid")),
+            ("7x", Err("invalid")),
+            ("+-7", Err("invalid")),
         ] {
-            assert_eq!(key_type(name), Some(kind), "{name}");
+            assert_eq!(strtonum(text, 7), want, "{text}");
         }
-        assert_eq!(key_type("dsa"), None);
-        assert_eq!(key_type("sk-ssh-ed25519@openssh.com"), None);
     }
 
     #[test]
     fn refusals() {
         for (words, message) in [
-            (&["-t", "dsa"][..], "unknown key type dsa"),
-            (&["-b", "x"], "Bits has bad value x (invalid)"),
+            (&["-b", "x"][..], "Bits has bad value x (invalid)"),
             (&["-b", "0"], "Bits has bad value 0 (too small)"),
             (
                 &["-a", "99999999999"],
                 "Invalid number: 99999999999 (too large)",
             ),
-            (
-                &["-s", "ca"],
-                "option -s is not built yet in this version of Carrick.",
-            ),
+            (&["-m", "X509"], "Unsupported conversion format \"X509\""),
+            (&["-M", "sift"], "Unsupported moduli option sift"),
+            (&["-E", "crc"], "Invalid hash algorithm \"crc\""),
         ] {
             assert_eq!(
                 run(words).err(),
@@ -297,10 +289,18 @@ mod tests {
                 "{words:?}"
             );
         }
-        assert_eq!(
-            run(&["x"]).err(),
-            Some(BadArgs::Usage(Some("Too many arguments.".into())))
-        );
+        for (words, message) in [
+            (&["x"][..], "Too many arguments."),
+            (&["-p", "-c"], "Can only have one of -p and -c."),
+            (&["-l", "-H"], "Cannot use -l with -H or -R."),
+            (&["-l", "-R", "h"], "Cannot use -l with -H or -R."),
+        ] {
+            assert_eq!(
+                run(words).err(),
+                Some(BadArgs::Usage(Some(message.into()))),
+                "{words:?}"
+            );
+        }
         assert!(matches!(run(&["-?"]).err(), Some(BadArgs::Usage(Some(_)))));
     }
 }

@@ -6,8 +6,9 @@ use std::io::{self, BufRead as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use carrick_keys::{KeyFileError, PrivateKey};
+use carrick_keys::{KeyFileError, KeyType, PrivateKey, PublicKey, public_of_private_file};
 use carrick_wire::Secret;
+use zeroize::Zeroizing;
 
 use super::args::Args;
 use super::{Outcome, Stop};
@@ -76,12 +77,17 @@ pub(super) fn read_line() -> Outcome<String> {
     }
 }
 
-/// The file of `-f`, or what the user says when asked.
-pub(super) fn name(args: &Args, question: &str, kind: Option<&str>) -> Outcome<PathBuf> {
+/// The file of `-f`, or what the user says when asked. The default is that of
+/// `-t`.
+pub(super) fn name(args: &Args, question: &str) -> Outcome<PathBuf> {
     if let Some(file) = &args.file {
         return Ok(file.clone());
     }
-    let default = home::ssh_file(&format!("id_{}", kind.unwrap_or("ed25519")));
+    let kind = match &args.kind {
+        None => KeyType::Ed25519,
+        Some(name) => KeyType::parse(name).ok_or_else(|| Stop::fatal("bad key type"))?,
+    };
+    let default = home::ssh_file(&format!("id_{}", kind.file_stem()));
     out!("{question} ({}): ", default.display());
     let answer = read_line()?;
     Ok(if answer.is_empty() {
@@ -124,6 +130,38 @@ pub(super) fn load(args: &Args, path: &Path, what: &str, prompt: &str) -> Outcom
         }
         Err(e) => Err(fail(&keyfile::reason(&e))),
     }
+}
+
+/// The public key that belongs to a file, and its comment if it has one: the
+/// file itself, its `.pub`, or what a private file shows without a
+/// passphrase. A public file without a comment has its own name for one.
+pub(super) fn load_public(path: &Path) -> Option<(PublicKey, Option<String>)> {
+    let read = |path: &Path| {
+        let text = std::fs::read(path).ok()?;
+        let (key, comment) = first_line_key(&text)?;
+        let comment = if comment.is_empty() {
+            path.display().to_string()
+        } else {
+            comment
+        };
+        Some((key, Some(comment)))
+    };
+    read(path).or_else(|| read(&public_path(path))).or_else(|| {
+        let text = Zeroizing::new(std::fs::read(path).ok()?);
+        let key = public_of_private_file(&text)
+            .or_else(|| Some(PrivateKey::parse_file(&text, None).ok()?.public().clone()))?;
+        Some((key, None))
+    })
+}
+
+/// The first key in a file of lines; none in what looks like a private file.
+fn first_line_key(text: &[u8]) -> Option<(PublicKey, String)> {
+    let text = String::from_utf8_lossy(text);
+    let lines = text.lines().map(|l| l.trim_start_matches([' ', '\t']));
+    lines
+        .take_while(|l| !l.starts_with("-----BEGIN"))
+        .filter(|l| !l.starts_with('#'))
+        .find_map(|l| PublicKey::from_line(l).ok())
 }
 
 /// A private key and what opened it.

@@ -3,42 +3,29 @@
 use std::path::Path;
 
 use carrick_crypto::rng::SystemRng;
-use carrick_keys::{Curve, KeyType, PrivateKey, WriteOptions, randomart};
+use carrick_keys::{
+    Curve, FileForm, KeyFileError, KeyType, PrivateKey, RSA_BITS_MAX, RSA_BITS_MIN, WriteOptions,
+    randomart,
+};
 use carrick_wire::Secret;
 
-use super::args::Args;
+use super::args::{Args, Form};
 use super::{Outcome, Stop, files};
 use crate::prompt::{Answer, Ask, ask_or_empty};
 use crate::text::os_error;
 use crate::text::{err, out, outln};
 use crate::{account, home};
 
-const RSA_MIN: u32 = 1024;
-const RSA_MAX: u32 = 16384;
-
 /// Makes a key, asks what it must, and writes both files.
 pub(super) fn run(args: &Args) -> Outcome {
-    let (kind, name) = match &args.kind {
-        Some((kind, name)) => (*kind, name.as_str()),
-        None => (KeyType::Ed25519, "ed25519"),
-    };
-    let kind = sized(kind, name, args.bits)?;
+    let name = args.kind.as_deref().unwrap_or("ed25519");
+    let (kind, bits) = kind(name, args.bits)?;
     if !args.quiet {
         outln!("Generating public/private {name} key pair.");
     }
-    let bits = if kind == KeyType::Rsa {
-        args.bits.unwrap_or(0)
-    } else {
-        0
-    };
     let mut key = PrivateKey::generate(kind, bits, &mut SystemRng)
         .map_err(|e| Stop::fatal(format!("ssh-keygen: {e}")))?;
-    let short = match kind {
-        KeyType::Ecdsa(_) => "ecdsa",
-        KeyType::Rsa => "rsa",
-        _ => "ed25519",
-    };
-    let path = files::name(args, "Enter file in which to save the key", Some(short))?;
+    let path = files::name(args, "Enter file in which to save the key")?;
     match home::ensure_ssh_directory(&path) {
         Ok(true) if !args.quiet => {
             outln!(
@@ -50,11 +37,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Ok(_) | Err(_) => {}
     }
     confirm_overwrite(&path)?;
-    let question = format!(
-        "Enter passphrase for \"{}\" (empty for no passphrase): ",
-        path.display()
-    );
-    let passphrase = new_passphrase(args, &question)?;
+    let passphrase = first_passphrase(args, &path)?;
     let comment = args.comment.clone().unwrap_or_else(default_comment);
     key.set_comment(comment.as_str());
     save_private(args, &key, &path, &passphrase)?;
@@ -80,36 +63,42 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(())
 }
 
-/// Checks `-b` against the type; an ECDSA size chooses the curve.
-fn sized(kind: KeyType, name: &str, bits: Option<u32>) -> Outcome<KeyType> {
+/// The type of that name and the size to make, from `-b` or by default. An
+/// ECDSA size chooses the curve, even against a full name.
+pub(super) fn kind(name: &str, bits: Option<u32>) -> Outcome<(KeyType, u32)> {
+    let kind =
+        KeyType::parse(name).ok_or_else(|| Stop::fatal(format!("unknown key type {name}")))?;
     match (kind, bits) {
-        // A full name says the curve already.
-        (KeyType::Ecdsa(_), Some(bits)) if name.eq_ignore_ascii_case("ecdsa") => match bits {
-            256 => Ok(KeyType::Ecdsa(Curve::P256)),
-            384 => Ok(KeyType::Ecdsa(Curve::P384)),
-            521 => Ok(KeyType::Ecdsa(Curve::P521)),
+        (KeyType::Ecdsa(_), Some(bits)) => match bits {
+            256 => Ok((KeyType::Ecdsa(Curve::P256), 0)),
+            384 => Ok((KeyType::Ecdsa(Curve::P384), 0)),
+            521 => Ok((KeyType::Ecdsa(Curve::P521), 0)),
             _ => Err(Stop::fatal(
                 "Invalid ECDSA key length: valid lengths are 256, 384 or 521 bits",
             )),
         },
-        (KeyType::Rsa, Some(bits)) if bits < RSA_MIN => Err(Stop::fatal(format!(
-            "Invalid RSA key length: minimum is {RSA_MIN} bits"
+        (KeyType::Rsa, Some(bits)) if bits < RSA_BITS_MIN => Err(Stop::fatal(format!(
+            "Invalid RSA key length: minimum is {RSA_BITS_MIN} bits"
         ))),
-        (KeyType::Rsa, Some(bits)) if bits > RSA_MAX => Err(Stop::fatal(format!(
-            "Invalid RSA key length: maximum is {RSA_MAX} bits"
+        (KeyType::Rsa, Some(bits)) if bits > RSA_BITS_MAX => Err(Stop::fatal(format!(
+            "Invalid RSA key length: maximum is {RSA_BITS_MAX} bits"
         ))),
-        _ => Ok(kind),
+        (KeyType::Rsa, Some(bits)) => Ok((kind, bits)),
+        (KeyType::SkEd25519 | KeyType::SkEcdsa, _) => Err(Stop::fatal(format!(
+            "key type {name} is not built yet in this version of Carrick."
+        ))),
+        _ => Ok((kind, 0)),
     }
 }
 
 /// `user@host`.
-fn default_comment() -> String {
+pub(super) fn default_comment() -> String {
     let user = account::me().map_or("", |a| a.name.as_str());
     format!("{user}@{}", account::host_name())
 }
 
 /// Asks before a file is replaced.
-fn confirm_overwrite(path: &Path) -> Outcome {
+pub(super) fn confirm_overwrite(path: &Path) -> Outcome {
     if std::fs::metadata(path).is_err() {
         return Ok(());
     }
@@ -122,23 +111,49 @@ fn confirm_overwrite(path: &Path) -> Outcome {
     }
 }
 
-/// `-N`, or asked for twice until both agree.
-pub(super) fn new_passphrase(args: &Args, question: &str) -> Outcome<Secret> {
-    if let Some(passphrase) = &args.new_passphrase {
+/// The passphrase of a new key: `-P`, `-N`, or asked for twice until both
+/// agree.
+pub(super) fn first_passphrase(args: &Args, path: &Path) -> Outcome<Secret> {
+    if let Some(passphrase) = args.passphrase.as_ref().or(args.new_passphrase.as_ref()) {
         return Ok(passphrase.clone());
     }
     let hidden = Ask {
         echo: false,
         stdin: true,
     };
+    let question = format!(
+        "Enter passphrase for \"{}\" (empty for no passphrase): ",
+        path.display()
+    );
     loop {
-        let first: Answer = ask_or_empty(question, hidden);
+        let first: Answer = ask_or_empty(&question, hidden);
         let second: Answer = ask_or_empty("Enter same passphrase again: ", hidden);
         if *first == *second {
             return Ok(Secret::from(first.as_slice()));
         }
         outln!("Passphrases do not match.  Try again.");
     }
+}
+
+/// The private file's text, or why there is none.
+pub(super) fn private_text(
+    args: &Args,
+    key: &PrivateKey,
+    passphrase: &Secret,
+) -> Result<Secret, KeyFileError> {
+    let defaults = WriteOptions::default();
+    let options = WriteOptions {
+        passphrase: Some(passphrase),
+        cipher: args.cipher.as_deref().unwrap_or(defaults.cipher),
+        rounds: args.rounds.unwrap_or(defaults.rounds),
+    };
+    let form = match args.form {
+        None | Some(Form::Rfc4716) => FileForm::OpenSsh,
+        Some(Form::Pem) => FileForm::Pem,
+        Some(Form::Pkcs8) => FileForm::Pkcs8,
+        Some(Form::Putty(version)) => FileForm::Putty(version),
+    };
+    key.to_file(form, &options, &mut SystemRng)
 }
 
 /// Writes the private file.
@@ -152,23 +167,19 @@ pub(super) fn save_private(
         err!("Saving key \"{}\" failed: {why}\r\n", path.display());
         Stop::Status(1)
     };
-    let defaults = WriteOptions::default();
-    let options = WriteOptions {
-        passphrase: Some(passphrase),
-        cipher: args.cipher.as_deref().unwrap_or(defaults.cipher),
-        rounds: args.rounds.unwrap_or(defaults.rounds),
-    };
-    let text = key
-        .to_openssh(&options, &mut SystemRng)
-        .map_err(|e| fail(e.to_string()))?;
+    let text = private_text(args, key, passphrase).map_err(|e| fail(e.to_string()))?;
     files::write_private(path, text.expose()).map_err(|e| fail(os_error(&e)))
+}
+
+/// The text of a `.pub` file.
+pub(super) fn public_line(key: &PrivateKey) -> String {
+    format!("{} {}\n", key.public().to_line(""), key.comment())
 }
 
 /// Writes the `.pub` file beside it.
 pub(super) fn save_public(key: &PrivateKey, path: &Path) -> Outcome {
     let path = files::public_path(path);
-    let line = format!("{} {}\n", key.public().to_line(""), key.comment());
-    files::write_public(&path, line.as_bytes()).map_err(|e| {
+    files::write_public(&path, public_line(key).as_bytes()).map_err(|e| {
         Stop::fatal(format!(
             "Unable to save public key to {}: {}",
             path.display(),

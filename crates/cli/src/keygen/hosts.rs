@@ -48,7 +48,7 @@ pub(super) fn find(args: &Args, host: &str) -> Outcome {
             match (args.fingerprint, line.parse_key()) {
                 (true, Ok((key, comment))) => {
                     let gap = if comment.is_empty() { "" } else { " " };
-                    let print = key.fingerprint(args.hash);
+                    let print = super::show::print_of(args, &key);
                     writeln!(out, "{host} {} {print}{gap}{comment}", key.short_name())?;
                     if args.verbose {
                         writeln!(out, "{}", randomart(&key, args.hash))?;

@@ -5,7 +5,11 @@ mod change;
 mod convert;
 mod files;
 mod generate;
+mod host_keys;
 mod hosts;
+mod mode;
+mod moduli;
+mod record;
 mod show;
 mod usage;
 
@@ -14,7 +18,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::text::err;
-use args::{BadArgs, Mode};
+use args::BadArgs;
+use mode::Mode;
 
 /// Why a run ends early.
 pub(super) enum Stop {
@@ -61,6 +66,13 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
         Mode::FindHost(host) => hosts::find(&args, host),
         Mode::RemoveHost(host) => hosts::remove(&args, host),
         Mode::HashHosts => hosts::hash(&args),
+        Mode::ResourceRecord(host) => record::run(&args, host),
+        Mode::GenerateModuli => moduli::generate(&args),
+        Mode::ScreenModuli => moduli::screen(&args),
+        Mode::HostKeys => {
+            host_keys::run(&args);
+            Ok(())
+        }
     };
     let flushed = std::io::stdout().flush();
     match done {

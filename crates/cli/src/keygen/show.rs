@@ -1,18 +1,20 @@
-//! `-y` and `-l`: public keys and fingerprints.
+//! `-y`, `-l` and `-B`: public keys and fingerprints.
 
+use std::io::Read as _;
 use std::path::Path;
 
-use carrick_keys::{PublicKey, parse_public_file, public_of_private_file, randomart};
+use carrick_keys::{PrivateKey, PublicKey, bubblebabble, parse_public_file, randomart};
 
 use super::args::Args;
 use super::{Outcome, Stop, files};
 use crate::keyfile;
+use crate::log::debug;
 use crate::text::os_error;
 use crate::text::outln;
 
 /// `-y`: the public half of a private key.
 pub(super) fn print_public(args: &Args) -> Outcome {
-    let path = files::name(args, "Enter file in which the key is", None)?;
+    let path = files::name(args, "Enter file in which the key is")?;
     files::must_exist(&path)?;
     let what = format!("Load key \"{}\"", path.display());
     let prompt = format!("Enter passphrase for \"{}\": ", path.display());
@@ -21,30 +23,34 @@ pub(super) fn print_public(args: &Args) -> Outcome {
     Ok(())
 }
 
-/// `-l`: the fingerprints of a key file, or of every key in a file of lines
-/// (authorized_keys, known_hosts).
+/// `-l`, `-B`: the fingerprints of a key file, or of every key in a file of
+/// lines (authorized_keys, known_hosts).
 pub(super) fn fingerprints(args: &Args) -> Outcome {
-    let path = files::name(args, "Enter file in which the key is", None)?;
-    let shown = path.display().to_string();
-    let text = if shown == "-" {
-        std::io::read_to_string(std::io::stdin()).map(String::into_bytes)
+    let path = files::name(args, "Enter file in which the key is")?;
+    let stdin = path.as_os_str() == "-";
+    let shown = if stdin {
+        "(stdin)".to_owned()
     } else {
-        match std::fs::read(&path) {
-            // A directory has no keys in it.
-            Err(e) if e.kind() == std::io::ErrorKind::IsADirectory => Ok(Vec::new()),
-            other => other,
-        }
+        path.display().to_string()
     };
-    let text = text.map_err(|e| Stop::fatal(format!("ssh-keygen: {shown}: {}", os_error(&e))))?;
-    let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
-    if shown != "-" && first.windows(11).any(|w| w == b"PRIVATE KEY") {
-        let (key, comment) = public_half(args, &path)?;
-        one(args, &key, &comment);
-        return Ok(());
+    let mut bytes = Vec::new();
+    let read = if stdin {
+        std::io::stdin().read_to_end(&mut bytes).map(drop)
+    } else {
+        std::fs::File::open(&path).and_then(|mut file| match file.read_to_end(&mut bytes) {
+            // A directory can be opened, and has no keys in it.
+            Err(e) if e.kind() == std::io::ErrorKind::IsADirectory => Ok(()),
+            other => other.map(drop),
+        })
+    };
+    read.map_err(|e| Stop::fatal(format!("ssh-keygen: {shown}: {}", os_error(&e))))?;
+    let first = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+    if !stdin && first.windows(11).any(|w| w == b"PRIVATE KEY") {
+        return private_file(args, &path);
     }
     let mut any = false;
-    let text = String::from_utf8_lossy(&text);
-    for line in text.lines() {
+    let text = String::from_utf8_lossy(&bytes);
+    for (number, line) in text.lines().enumerate() {
         let line = line.trim_start_matches([' ', '\t']);
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -52,14 +58,17 @@ pub(super) fn fingerprints(args: &Args) -> Outcome {
         if let Some((key, comment)) = key_in(line) {
             one(args, &key, &comment);
             any = true;
+        } else {
+            debug!("{shown}:{}: not a public key", number + 1);
         }
     }
-    if !any {
-        // RFC 4716 and PEM spread over lines.
-        let (key, comment) = parse_public_file(text.as_bytes())
-            .map_err(|_| Stop::fatal(format!("{shown} is not a public key file.")))?;
-        one(args, &key, &comment);
+    if any {
+        return Ok(());
     }
+    // RFC 4716 and PEM spread over lines; OpenSSH does not read them here.
+    let (key, comment) = parse_public_file(text.as_bytes())
+        .map_err(|_| Stop::fatal(format!("{shown} is not a public key file.")))?;
+    one(args, &key, &comment);
     Ok(())
 }
 
@@ -96,27 +105,23 @@ fn split_first_word(line: &str) -> (&str, &str) {
     (line, "")
 }
 
-/// The public half that belongs to a private key file: its `.pub` (which has
-/// the comment), what the file shows, or, with the passphrase, what is in it.
-fn public_half(args: &Args, path: &Path) -> Outcome<(PublicKey, String)> {
-    let beside = std::fs::read(files::public_path(path)).ok();
-    if let Some(found) = beside.and_then(|text| parse_public_file(&text).ok()) {
-        return Ok(found);
+/// What a private key file can tell without its passphrase: the public half
+/// from `.pub` or the file, the comment from there or from a plain file.
+fn private_file(args: &Args, path: &Path) -> Outcome {
+    files::must_exist(path)?;
+    let mut found = files::load_public(path);
+    if found.as_ref().is_none_or(|(_, comment)| comment.is_none())
+        && let Ok(bytes) = keyfile::read(path)
+        && let Ok(key) = PrivateKey::parse_file(&bytes, None)
+    {
+        let comment = Some(key.comment().into_owned()).filter(|c| !c.is_empty());
+        let public = found.map_or_else(|| key.public().clone(), |(public, _)| public);
+        found = Some((public, comment));
     }
-    let what = format!("Load key \"{}\"", path.display());
-    let bytes = keyfile::read(path).map_err(|e| Stop::fatal(format!("{what}: {e}")))?;
-    if let Ok(key) = carrick_keys::PrivateKey::parse_file(&bytes, None) {
-        return Ok((key.public().clone(), key.comment().into_owned()));
-    }
-    if let Some(key) = public_of_private_file(&bytes) {
-        return Ok((key, String::new()));
-    }
-    let prompt = format!("Enter passphrase for \"{}\": ", path.display());
-    let loaded = files::load(args, path, &what, &prompt)?;
-    Ok((
-        loaded.key.public().clone(),
-        loaded.key.comment().into_owned(),
-    ))
+    let (key, comment) =
+        found.ok_or_else(|| Stop::fatal(format!("{} is not a key file.", path.display())))?;
+    one(args, &key, &comment.unwrap_or_default());
+    Ok(())
 }
 
 fn one(args: &Args, key: &PublicKey, comment: &str) {
@@ -128,11 +133,20 @@ fn one(args: &Args, key: &PublicKey, comment: &str) {
     outln!(
         "{} {} {comment} ({})",
         key.bits(),
-        key.fingerprint(args.hash),
+        print_of(args, key),
         key.short_name()
     );
     if args.verbose {
         outln!("{}", randomart(key, args.hash));
+    }
+}
+
+/// A fingerprint as `-l` or `-B` asks for it.
+pub(super) fn print_of(args: &Args, key: &PublicKey) -> String {
+    if args.bubblebabble {
+        bubblebabble(key)
+    } else {
+        key.fingerprint(args.hash).to_string()
     }
 }
 
