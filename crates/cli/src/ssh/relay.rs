@@ -356,7 +356,12 @@ impl Relay {
             };
             let mut keys = [0; KEYS];
             match ready.map(|guard| (end.read_now(&mut keys), guard)) {
-                Ok((Ok(n), _)) if n > 0 => {
+                Ok((Ok(n), guard)) if n > 0 => {
+                    if let Some(mut guard) = guard
+                        && end.is_drained(n, KEYS)
+                    {
+                        guard.clear_ready();
+                    }
                     if let Some(ended) = self.keys(keys.get(..n).unwrap_or_default()) {
                         return Some(ended);
                     }

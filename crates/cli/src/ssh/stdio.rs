@@ -10,6 +10,8 @@ use carrick_sys::tty;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, unix::AsyncFdReadyGuard};
 
+use super::terminal;
+
 /// Most that goes to a terminal in one write, so that a key is noticed between.
 const TTY_WRITE: usize = 8 * 1024;
 
@@ -103,6 +105,14 @@ impl End {
                 other => return Ok(other?),
             }
         }
+    }
+
+    /// Whether a read that gave `len` bytes of `asked` has left nothing behind,
+    /// so that no second one has to say so. What comes meanwhile wakes us
+    /// again. A terminal in its line mode gives a line at a time, however many
+    /// it has.
+    pub(crate) fn is_drained(&self, len: usize, asked: usize) -> bool {
+        len < asked && (!self.terminal || terminal::is_raw())
     }
 
     /// Writes some of `pieces`.

@@ -24,6 +24,11 @@ pub(crate) fn enter_raw() {
     }
 }
 
+/// Whether it is in raw mode now, by our doing.
+pub(crate) fn is_raw() -> bool {
+    SAVED.lock().is_ok_and(|saved| saved.is_some())
+}
+
 /// Puts the terminal back as it was.
 pub(crate) fn leave_raw() {
     let Ok(mut saved) = SAVED.lock() else { return };
