@@ -35,6 +35,7 @@ mod private;
 mod public;
 mod randomart;
 mod revoked;
+pub mod rhosts;
 mod signature;
 pub mod sshfp;
 mod text;

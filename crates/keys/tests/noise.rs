@@ -42,9 +42,9 @@ fn all_parsers(text: &[u8]) {
     let _ = PrivateKey::parse_file(text, None);
     let _ = public_of_private_file(text);
     for (_, entry) in authorized_keys::entries(text) {
-        let _ = entry.map(|e| e.parse_options(&authorized_keys::ALL_OPTIONS));
+        let _ = entry.map(|e| e.parse_options());
     }
-    let _ = authorized_keys::Options::parse(text, &authorized_keys::ALL_OPTIONS);
+    let _ = authorized_keys::Options::parse(text);
     let string = String::from_utf8_lossy(text);
     let _ = PublicKey::from_line(&string);
     let _ = moduli::Moduli::parse(&string);

@@ -1,13 +1,16 @@
 //! The authorized_keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT): which
-//! keys log in, and what their options say.
+//! keys log in, and what their options say; and the file of principals
+//! (AuthorizedPrincipalsFile), whose lines have the same options.
 
 mod lexer;
 mod options;
+mod principals;
 #[cfg(test)]
 mod tests;
 mod time;
 
-pub use options::{ALL_OPTIONS, OptionError, Options, Permit, Tunnel};
+pub use options::{OptionError, Options, Permit, Tunnel};
+pub use principals::{Principal, principals};
 pub use time::CivilTime;
 
 use crate::text::{chomp, numbered, skip_blanks};
@@ -28,8 +31,8 @@ pub struct Entry<'a> {
 
 impl Entry<'_> {
     /// Reads the options: see [`Options::parse`].
-    pub fn parse_options(&self, enforced: &[&str]) -> Result<Options, OptionError> {
-        Options::parse(self.options, enforced)
+    pub fn parse_options(&self) -> Result<Options, OptionError> {
+        Options::parse(self.options)
     }
 }
 

@@ -67,7 +67,8 @@ pub enum Tunnel {
     Device(u32),
 }
 
-/// Why a key's options are refused, and the key with them.
+/// Why a key's options are refused, and the key with them. Shown in
+/// OpenSSH's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OptionError {
@@ -77,12 +78,6 @@ pub enum OptionError {
     Unknown {
         /// What was written.
         name: String,
-    },
-    /// An option that is understood, and that nothing enforces yet. The key
-    /// is refused rather than let in without it.
-    NotEnforced {
-        /// The option's name.
-        name: &'static str,
     },
     /// The same option twice, where once is all.
     Repeated {
@@ -104,12 +99,21 @@ pub enum OptionError {
 impl fmt::Display for OptionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax(what) => write!(f, "bad key options: {what}"),
-            Self::Unknown { name } => write!(f, "unknown key option {name:?}"),
-            Self::NotEnforced { name } => write!(f, "key option {name:?} is not supported yet"),
-            Self::Repeated { name } => write!(f, "key option {name:?} is given twice"),
-            Self::BadValue { name } => write!(f, "invalid value for key option {name:?}"),
-            Self::TooMany { name } => write!(f, "too many key options {name:?}"),
+            Self::Syntax(what) => f.write_str(what),
+            Self::Unknown { .. } => f.write_str("unknown key option"),
+            Self::Repeated { name } => write!(f, "multiple \"{name}\" clauses"),
+            Self::BadValue { name } => f.write_str(match *name {
+                "expiry-time" => "invalid expires time",
+                "environment" => "invalid environment string",
+                "permitopen" | "permitlisten" => "invalid permission",
+                "tunnel" => "invalid tun device",
+                _ => "invalid value",
+            }),
+            Self::TooMany { name } => f.write_str(match *name {
+                "environment" => "too many environment strings",
+                "expiry-time" => "too many expiry times",
+                _ => "too many permission directives",
+            }),
         }
     }
 }
@@ -121,8 +125,8 @@ impl From<LexError> for OptionError {
         Self::Syntax(match e {
             LexError::UnclosedQuote => "missing end quote",
             LexError::MissingQuote => "missing start quote",
-            LexError::Junk => "a comma must follow an option",
-            LexError::TrailingComma => "unexpected end of options",
+            LexError::Junk => "unknown key option",
+            LexError::TrailingComma => "unexpected end-of-options",
         })
     }
 }
@@ -142,28 +146,6 @@ const FLAGS: [(&str, bool); 9] = [
 
 /// Options that have a value.
 const VALUES: [&str; 8] = [
-    "command",
-    "principals",
-    "from",
-    "expiry-time",
-    "environment",
-    "permitopen",
-    "permitlisten",
-    "tunnel",
-];
-
-/// Every option there is, by its name without `no-`: what a daemon that
-/// enforces them all passes to [`Options::parse`].
-pub const ALL_OPTIONS: [&str; 17] = [
-    "restrict",
-    "cert-authority",
-    "port-forwarding",
-    "agent-forwarding",
-    "x11-forwarding",
-    "touch-required",
-    "verify-required",
-    "pty",
-    "user-rc",
     "command",
     "principals",
     "from",
@@ -199,10 +181,10 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Reads an options field. `enforced` names (from [`ALL_OPTIONS`]) what
-    /// the caller will carry out; any other option is an error, so that no
-    /// restriction is ever dropped in silence.
-    pub fn parse(field: &[u8], enforced: &[&str]) -> Result<Self, OptionError> {
+    /// Reads an options field, up to its first blank outside quotes. Any
+    /// option that is not known is an error, so that no restriction is ever
+    /// dropped in silence.
+    pub fn parse(field: &[u8]) -> Result<Self, OptionError> {
         let mut options = Self::default();
         for word in lexer::words(field)? {
             let text = core::str::from_utf8(word.name).unwrap_or("");
@@ -212,24 +194,17 @@ impl Options {
                     .take(64)
                     .collect(),
             };
-            let check = |name: &'static str| {
-                if enforced.contains(&name) {
-                    Ok(name)
-                } else {
-                    Err(OptionError::NotEnforced { name })
-                }
-            };
             match word.value {
                 None => {
                     let (name, on) = find_flag(text).ok_or_else(unknown)?;
-                    options.set_flag(check(name)?, on);
+                    options.set_flag(name, on);
                 }
                 Some(value) => {
                     let mut names = VALUES.into_iter();
                     let name = names
                         .find(|n| n.eq_ignore_ascii_case(text))
                         .ok_or_else(unknown)?;
-                    options.set_value(check(name)?, value)?;
+                    options.set_value(name, value)?;
                 }
             }
         }
