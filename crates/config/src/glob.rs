@@ -1,10 +1,20 @@
-//! File name wildcards of Include: `*`, `?`, `[...]`, sorted, over the
+//! File name wildcards, as in Include: `*`, `?`, `[...]`, sorted, over the
 //! directories that [`Hooks::list`](crate::hooks::Hooks::list) shows.
 
 use crate::hooks::Hooks;
 
 fn has_magic(part: &str) -> bool {
     part.contains(['*', '?', '[', '\\'])
+}
+
+/// The files that an absolute path means: itself, whether it is there or not,
+/// or, if it has wildcards, what matches them.
+pub fn paths(path: &str, hooks: &dyn Hooks) -> Vec<String> {
+    if has_magic(path) {
+        glob(path, false, hooks)
+    } else {
+        vec![path.to_owned()]
+    }
 }
 
 /// The paths that match an absolute pattern; a leading `~` is expanded if

@@ -58,12 +58,18 @@ fn delimited(text: &str) -> Option<(String, Option<&str>)> {
 
 /// Splits arguments; `None` if a quote stays open.
 pub(crate) fn arguments(text: &str) -> Option<Vec<String>> {
+    words(text, true)
+}
+
+/// As [`arguments`]; `comments` tells whether `#` may begin one.
+pub(crate) fn words(text: &str, comments: bool) -> Option<Vec<String>> {
     let mut all = Vec::new();
     let mut chars = text.chars().peekable();
     loop {
         while chars.next_if(|c| matches!(c, ' ' | '\t')).is_some() {}
         match chars.peek() {
-            None | Some('#') => return Some(all),
+            None => return Some(all),
+            Some('#') if comments => return Some(all),
             Some(_) => all.push(argument(&mut chars)?),
         }
     }
@@ -159,6 +165,8 @@ mod tests {
         check("\"\" x", Some(&["", "x"]));
         check("\"a", None);
         check("a\\", Some(&["a\\"]));
+        let kept = words("a #b", false);
+        assert_eq!(kept, Some(vec!["a".to_owned(), "#b".to_owned()]));
         for words in [&["a b", "c\"d", "\\e"][..], &["x"], &["it's"]] {
             let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
             assert_eq!(arguments(&join(&words)), Some(words));

@@ -22,9 +22,10 @@
 )]
 
 pub mod algorithms;
+pub mod command_line;
 mod error;
 pub mod forward;
-mod glob;
+pub mod glob;
 pub mod hooks;
 mod keyword;
 mod lex;

@@ -127,7 +127,7 @@ fn bad_method(list: &str) -> Option<String> {
     }
     let unknown = |entry: &&str| {
         let (name, sub) = entry.split_once(':').unwrap_or((entry, "x"));
-        name == "none" || !METHODS.contains(&name) || sub.is_empty()
+        !METHODS.contains(&name) || sub.is_empty()
     };
     list.split(',').find(unknown).map(str::to_owned)
 }
