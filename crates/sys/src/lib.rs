@@ -3,7 +3,9 @@
 pub mod daemonize;
 pub mod fdpass;
 pub mod identity;
+pub mod localtime;
 pub mod mem;
+pub mod netgroup;
 pub mod passwd;
 pub mod peercred;
 pub mod process;

@@ -8,7 +8,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nix::unistd::{Gid, Uid};
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+
+use crate::identity::{self, Identity};
 
 /// The file of the program that is running, such that executing it runs the
 /// same version even when the file on disk was replaced meanwhile.
@@ -33,6 +36,34 @@ pub fn in_new_session(command: &mut Command, terminal: bool) -> &mut Command {
     };
     // SAFETY: between fork and exec the closure makes two system calls, both
     // async-signal-safe; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(enter) }
+}
+
+/// Has the command run as `user`, if this process is root, and killed as soon
+/// as this process ends, whatever it is doing.
+pub fn as_user_until_we_end<'a>(command: &'a mut Command, user: &Identity) -> &'a mut Command {
+    use nix::unistd::{setgroups, setresgid, setresuid};
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    let us = rustix::process::getpid();
+    let root = identity::is_root();
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
+    let enter = move || {
+        if root {
+            setgroups(&groups)?;
+            setresgid(gid, gid, gid)?;
+            setresuid(uid, uid, uid)?;
+        }
+        // After the change of identity, which would undo it.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        if getppid() == Some(us) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    };
+    // SAFETY: between fork and exec, in a process with one thread, the closure
+    // makes system calls, allocates nothing and takes no lock.
     unsafe { command.pre_exec(enter) }
 }
 
@@ -122,6 +153,23 @@ pub fn alarm(time: Option<Duration>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_runs_as_the_user_it_is_for() {
+        // Whoever runs the tests can at least be itself.
+        let mut user = Identity::current().unwrap();
+        if identity::is_root() {
+            user = Identity {
+                uid: 65534,
+                gid: 65534,
+                groups: vec![65534],
+            };
+        }
+        let mut command = Command::new("/usr/bin/id");
+        let output = as_user_until_we_end(command.arg("-u"), &user).output();
+        let said = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert_eq!(said.trim(), user.uid.to_string());
+    }
 
     #[test]
     fn a_new_session_is_led_by_its_command() {
