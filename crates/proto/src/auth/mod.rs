@@ -56,6 +56,31 @@ pub fn publickey_signed_data(
     request.signed_data(session_id).unwrap_or_default()
 }
 
+/// What a signature of RFC 4252 section 9 covers: that the host `host`, whose
+/// key signs, vouches for its user `local_user`, who wants to be `user` here.
+pub fn hostbased_signed_data(
+    session_id: &[u8],
+    user: &str,
+    algorithm: &str,
+    key: &[u8],
+    host: &str,
+    local_user: &str,
+) -> Vec<u8> {
+    let request = Request {
+        user,
+        service: names::service::CONNECTION,
+        method: MethodBody::HostBased {
+            algorithm,
+            key,
+            host,
+            local_user,
+            signature: &[],
+        },
+    };
+    // As above.
+    request.signed_data(session_id).unwrap_or_default()
+}
+
 /// A message of user authentication, or the fault that it is not one.
 fn decode<'a, T: Decode<'a>>(payload: &'a [u8], message: &'static str) -> Result<T, Error> {
     Reader::all(payload).map_err(|error| PeerFault::Malformed { message, error }.into())
