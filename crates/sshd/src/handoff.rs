@@ -18,12 +18,28 @@ use crate::rpc::field::{from_bytes, record, to_bytes};
 use crate::rpc::preauth::Cell;
 
 record! {
+    /// A host key, and what goes with it.
+    #[derive(Clone)]
+    pub struct HostKey {
+        /// The public key's blob.
+        pub public: Vec<u8>,
+        /// The blob of a certificate over it.
+        pub certificate: Option<Vec<u8>>,
+        /// The private key's file: most keys sign nothing, so a key is read
+        /// from it when it does. Without one, an agent signs.
+        pub file: Option<Secret>,
+    }
+}
+
+record! {
     /// All of it.
     pub struct Handoff {
         /// The configuration: all files as they were read.
         pub config: Vec<u8>,
-        /// Public blob and private key file of each host key.
-        pub host_keys: Vec<(Vec<u8>, Secret)>,
+        /// The host keys.
+        pub host_keys: Vec<HostKey>,
+        /// The socket of the agent that has those without a file.
+        pub host_key_agent: Option<String>,
         /// Whether the log goes to standard error.
         pub log_to_stderr: bool,
         /// The worker's place, if the daemon is root.
@@ -64,7 +80,12 @@ mod tests {
     fn what_is_stored_can_be_loaded_twice_and_not_changed() {
         let handoff = Handoff {
             config: b"Port 22".to_vec(),
-            host_keys: vec![(b"blob".to_vec(), Secret::from("key"))],
+            host_keys: vec![HostKey {
+                public: b"blob".to_vec(),
+                certificate: None,
+                file: Some(Secret::from("key")),
+            }],
+            host_key_agent: Some("/a".to_owned()),
             log_to_stderr: true,
             cell: Some(Cell {
                 root: "/e".into(),
@@ -77,7 +98,8 @@ mod tests {
         for _ in 0..2 {
             let back = load(&fd).unwrap();
             assert_eq!(back.config, handoff.config);
-            assert_eq!(back.host_keys[0].1.expose(), b"key");
+            let file = back.host_keys[0].file.as_ref().unwrap();
+            assert_eq!(file.expose(), b"key");
             assert_eq!(back.cell, handoff.cell);
         }
         assert!(rustix::io::write(&fd, b"x").is_err());

@@ -18,6 +18,9 @@ const NAME: &str = "sshd";
 /// The system, for the configuration.
 struct System;
 
+/// The system, for what is looked up later in the configuration's way.
+pub const HOOKS: &dyn Hooks = &System;
+
 impl Hooks for System {
     fn read(&self, path: &str) -> io::Result<FileText> {
         local::read(path)
@@ -127,42 +130,17 @@ type Asks = fn(&Options) -> bool;
 /// its value asks for more than is done anyway. A daemon that ignored one of
 /// these would be less safe, or do less, than its administrator thinks.
 const UNBUILT: &[(&str, Asks)] = &[
-    ("AuthorizedKeysCommand", |o| {
-        is_given(o.authorized_keys_command.as_deref())
-    }),
-    ("AuthorizedPrincipalsCommand", |o| {
-        is_given(o.authorized_principals_command.as_deref())
-    }),
     ("ChannelTimeout", |o| !o.channel_timeouts.is_empty()),
     ("ChrootDirectory", |o| {
         is_given(o.chroot_directory.as_deref())
     }),
-    ("ExposeAuthInfo", |o| o.expose_auth_info),
     ("ListenAddress", |o| {
         o.listen_addresses.iter().any(|at| at.rdomain.is_some())
     }),
-    ("PubkeyAuthOptions", |o| {
-        o.pubkey_auth_options.verify_required
-    }),
-    ("FingerprintHash", |o| {
-        !matches!(
-            o.fingerprint_hash,
-            FingerprintHash::Md5 | FingerprintHash::Sha256
-        )
-    }),
     ("GSSAPIAuthentication", |o| o.gssapi_authentication),
-    ("HostbasedAuthentication", |o| o.hostbased_authentication),
-    ("HostCertificate", |o| !o.host_certificates.is_empty()),
-    ("HostKeyAgent", |o| is_given(o.host_key_agent.as_deref())),
     ("KerberosAuthentication", |o| o.kerberos_authentication),
     ("PermitTunnel", |o| o.permit_tunnel != PermitTunnel::No),
     ("RDomain", |o| is_given(o.rdomain.as_deref())),
-    ("RevokedKeys", |o| {
-        o.revoked_keys.iter().any(|file| is_given(Some(file)))
-    }),
-    ("TrustedUserCAKeys", |o| {
-        is_given(o.trusted_user_ca_keys.as_deref())
-    }),
     ("UnusedConnectionTimeout", |o| {
         o.unused_connection_timeout.is_some()
     }),
@@ -171,12 +149,7 @@ const UNBUILT: &[(&str, Asks)] = &[
 
 /// Those of which not even a Match block may speak, as its value is seen only
 /// when it applies, and that would be too late.
-const NOT_EVEN_IN_MATCH: &[&str] = &[
-    "AuthorizedKeysCommand",
-    "ChrootDirectory",
-    "RevokedKeys",
-    "RDomain",
-];
+const NOT_EVEN_IN_MATCH: &[&str] = &["ChrootDirectory", "RDomain"];
 
 fn is_given(value: Option<&str>) -> bool {
     value.is_some_and(|value| !value.eq_ignore_ascii_case("none"))
@@ -264,9 +237,12 @@ fn facility(facility: SyslogFacility) -> u8 {
 
 /// FingerprintHash.
 pub fn fingerprint_hash(options: &Options) -> carrick_keys::FingerprintHash {
+    use carrick_keys::FingerprintHash as Known;
     match options.fingerprint_hash {
-        FingerprintHash::Md5 => carrick_keys::FingerprintHash::Md5,
-        // The others are not set: see `UNBUILT`.
-        _ => carrick_keys::FingerprintHash::Sha256,
+        FingerprintHash::Md5 => Known::Md5,
+        FingerprintHash::Sha1 => Known::Sha1,
+        FingerprintHash::Sha256 => Known::Sha256,
+        FingerprintHash::Sha384 => Known::Sha384,
+        FingerprintHash::Sha512 => Known::Sha512,
     }
 }

@@ -16,7 +16,7 @@ use carrick_keys::{KeyType, PrivateKey, WriteOptions};
 use carrick_proto::auth::publickey_signed_data;
 use carrick_proto::kex::{KexPublics, KexTranscript};
 use carrick_sshd::args::Args;
-use carrick_sshd::handoff::Handoff;
+use carrick_sshd::handoff::{Handoff, HostKey};
 use carrick_sshd::monitor::{self, EXIT_CRASH, EXIT_GRACE, Role};
 use carrick_sshd::rpc::link::MAX_MESSAGE;
 use carrick_sshd::rpc::preauth::{
@@ -81,7 +81,17 @@ const SCENARIOS: &[Scenario] = &[
     scenario("descriptors-to-broker", 0, "gone"),
     scenario("garbage-to-broker", 0, "gone"),
     scenario("what-a-program-gets", 0, "unset unset kept 0 1 2 3"),
+    scenario(
+        FORBIDS,
+        0,
+        "no terminal; forced command: echo free, kept, unset",
+    ),
 ];
+
+/// Of a user whose key forbids and forces what it can.
+const FORBIDS: &str = "what-the-key-forbids";
+const FORCED: &str = "restrict,environment=\"FROM_KEY=1\",command=\"echo forced command: \
+    $SSH_ORIGINAL_COMMAND, ${KEPT-unset}, ${FROM_KEY-unset}\" ";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
@@ -218,7 +228,9 @@ fn monitor(name: &str, dir: &Path) -> u8 {
     // As the listener does at its start.
     process::close_on_exec_all();
     let (file, keys) = (dir.join("config"), dir.join("keys"));
-    std::fs::write(&keys, key(USER).public().to_line("")).unwrap();
+    let options = if name == FORBIDS { FORCED } else { "" };
+    let line = format!("{options}{}", key(USER).public().to_line(""));
+    std::fs::write(&keys, line).unwrap();
     let text = format!(
         "VersionAddendum {name}\nLoginGraceTime {GRACE}\nStrictModes no\nUsePAM yes\n\
          AuthorizedKeysFile {}\nMaxSessions {MAX_SESSIONS}\nAcceptEnv KEPT\nModuliFile none\n\
@@ -246,7 +258,12 @@ fn monitor(name: &str, dir: &Path) -> u8 {
         .unwrap();
     let handoff = Handoff {
         config: config.encode(),
-        host_keys: vec![(host.public().to_blob(), private)],
+        host_keys: vec![HostKey {
+            public: host.public().to_blob(),
+            certificate: None,
+            file: Some(private),
+        }],
+        host_key_agent: None,
         log_to_stderr: true,
         cell: None,
         delay_salt: 1,
@@ -409,6 +426,7 @@ fn after_login(name: &str, link: &Link, broker: &Link) -> String {
             return gone(broker);
         }
         "what-a-program-gets" => return what_a_program_gets(broker),
+        FORBIDS => return what_the_key_forbids(broker),
         other => panic!("no scenario {other}"),
     };
     drop(sent);
@@ -434,6 +452,16 @@ fn run(session: u32, command: &str) -> broker::Ask {
     })
 }
 
+fn terminal(session: u32) -> broker::Ask {
+    broker::Ask::Terminal(broker::Terminal {
+        session,
+        term: "x".to_owned(),
+        chars: (80, 24),
+        pixels: (0, 0),
+        modes: Vec::new(),
+    })
+}
+
 fn too_many_sessions(broker: &Link) -> String {
     let mut held = Vec::new();
     let (mut running, mut refused, mut terminals) = (0, 0, 0);
@@ -453,14 +481,7 @@ fn too_many_sessions(broker: &Link) -> String {
         broker.send(&broker::Ask::Forget(session), &[]).unwrap();
     }
     for session in 100..150 {
-        let ask = broker::Ask::Terminal(broker::Terminal {
-            session,
-            term: "x".to_owned(),
-            chars: (80, 24),
-            pixels: (0, 0),
-            modes: Vec::new(),
-        });
-        broker.send(&ask, &[]).unwrap();
+        broker.send(&terminal(session), &[]).unwrap();
         if let (broker::Answer::Terminal(_), fds) = broker.receive().unwrap().unwrap() {
             terminals += 1;
             held.push(fds);
@@ -472,6 +493,20 @@ fn too_many_sessions(broker: &Link) -> String {
 fn what_a_program_gets(broker: &Link) -> String {
     let command =
         "cd /; echo ${LD_PRELOAD-unset} ${BASH_ENV-unset} ${KEPT-unset} $(ls /proc/self/fd)";
+    output(broker, command)
+}
+
+fn what_the_key_forbids(broker: &Link) -> String {
+    broker.send(&terminal(1), &[]).unwrap();
+    let terminal = match broker.receive().unwrap().unwrap() {
+        (broker::Answer::Refused(1), _) => "no terminal",
+        _ => "a terminal",
+    };
+    format!("{terminal}; {}", output(broker, "echo free"))
+}
+
+/// What the broker's program says when it is asked for a command.
+fn output(broker: &Link, command: &str) -> String {
     broker.send(&run(0, command), &[]).unwrap();
     let (broker::Answer::Running(_), fds) = broker.receive().unwrap().unwrap() else {
         return "refused".to_owned();

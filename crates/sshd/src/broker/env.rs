@@ -71,9 +71,20 @@ impl Env {
     }
 }
 
-/// The variables of a session.
-pub fn make(start: &Start, run: &Run, tty: Option<(&str, &str)>, original: Option<&[u8]>) -> Env {
+/// What a session has beside what it runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Surroundings<'a> {
+    /// The terminal's name and `TERM`.
+    pub tty: Option<(&'a str, &'a str)>,
+    /// The file on how the user logged in.
+    pub steps: Option<&'a Path>,
+}
+
+/// The variables of a session. `original` is the command that a forced one
+/// stands in place of.
+pub fn make(start: &Start, run: &Run, around: &Surroundings<'_>, original: Option<&[u8]>) -> Env {
     let mut env = Env::default();
+    let Surroundings { tty, steps } = *around;
     let (account, rules) = (&start.account, &start.rules);
     for (name, value) in &run.env {
         if rules
@@ -99,6 +110,11 @@ pub fn make(start: &Start, run: &Run, tty: Option<(&str, &str)>, original: Optio
         env.set("TERM", term);
     }
     if let Some(allowed) = &rules.user_environment {
+        for (name, value) in &start.permissions.environment {
+            if pattern_list(name, allowed).is_yes() {
+                env.set(name, OsStr::from_bytes(value));
+            }
+        }
         env.read(
             &Path::new(OsStr::from_bytes(&account.home)).join(".ssh/environment"),
             allowed,
@@ -113,6 +129,9 @@ pub fn make(start: &Start, run: &Run, tty: Option<(&str, &str)>, original: Optio
         "SSH_CONNECTION",
         format!("{peer} {port} {local} {local_port}"),
     );
+    if let Some(path) = steps {
+        env.set("SSH_USER_AUTH", path);
+    }
     if let Some((name, _)) = tty {
         env.set("SSH_TTY", name);
     }
@@ -126,6 +145,7 @@ pub fn make(start: &Start, run: &Run, tty: Option<(&str, &str)>, original: Optio
 pub(super) mod tests {
     use super::*;
     use crate::rpc::broker::{Account, Program, Rules};
+    use crate::rpc::permissions::Permissions;
 
     pub(in crate::broker) fn start() -> Start {
         Start {
@@ -147,6 +167,8 @@ pub(super) mod tests {
                 max_sessions: 10,
                 change_password: false,
             },
+            permissions: Permissions::default(),
+            steps: None,
             peer: ("192.0.2.1".into(), 1234),
             local: ("192.0.2.2".into(), 22),
             log_level: 3,
@@ -174,7 +196,10 @@ pub(super) mod tests {
         let env = make(
             &start(),
             &run(Program::Shell),
-            Some(("/dev/pts/9", "xterm")),
+            &Surroundings {
+                tty: Some(("/dev/pts/9", "xterm")),
+                steps: Some(Path::new("/tmp/x")),
+            },
             None,
         );
         let get = |name: &str| {
@@ -194,7 +219,28 @@ pub(super) mod tests {
             get("SSH_CONNECTION"),
             Some(OsStr::new("192.0.2.1 1234 192.0.2.2 22"))
         );
+        assert_eq!(get("SSH_USER_AUTH"), Some(OsStr::new("/tmp/x")));
         assert_eq!(get("SSH_ORIGINAL_COMMAND"), None);
+    }
+
+    #[test]
+    fn a_keys_variables_come_in_as_far_as_the_rules_let_them() {
+        let given = |allowed: Option<&str>| {
+            let mut start = start();
+            let var = |name: &str| (name.to_owned(), b"key".to_vec());
+            start.permissions.environment = vec![var("A"), var("PATH"), var("LC_ALL")];
+            start.rules.user_environment = allowed.map(str::to_owned);
+            let none = Surroundings::default();
+            let env = make(&start, &run(Program::Shell), &none, None);
+            ["A", "PATH", "LC_ALL"].map(|name| {
+                let value = env.iter().find(|(known, _)| *known == name);
+                value.is_some_and(|(_, value)| value == "key")
+            })
+        };
+        assert_eq!(given(None), [false; 3]);
+        // SetEnv comes later, and wins.
+        assert_eq!(given(Some("*")), [true, true, false]);
+        assert_eq!(given(Some("!P*,*")), [true, false, false]);
     }
 
     #[test]

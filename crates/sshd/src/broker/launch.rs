@@ -10,7 +10,7 @@ use std::process::Command;
 use carrick_sys::process::own_executable;
 use rustix::process::{Pid, Signal};
 
-use super::env::{self, Env};
+use super::env::{self, Env, Surroundings};
 use crate::monitor::Role;
 use crate::rpc::broker::{Program, Run, Start};
 
@@ -40,7 +40,7 @@ pub struct Plan {
 
 impl Plan {
     /// What the rules make of the request.
-    pub fn new(start: &Start, run: &Run, tty: Option<(&str, &str)>) -> io::Result<Self> {
+    pub fn new(start: &Start, run: &Run, around: &Surroundings<'_>) -> io::Result<Self> {
         let rules = &start.rules;
         let (asked, mut kind, subsystem) = match &run.program {
             Program::Shell => (None, "shell".to_owned(), false),
@@ -52,7 +52,7 @@ impl Plan {
                         "subsystem request for {name} failed, subsystem not found"
                     ))
                 })?;
-                if line == "internal-sftp" || line.starts_with("internal-sftp ") {
+                if start.forced_command().is_none() && is_internal_sftp(line.as_bytes()) {
                     return Err(io::Error::other(format!(
                         "subsystem request for {name} failed: internal-sftp is not supported yet"
                     )));
@@ -64,13 +64,19 @@ impl Plan {
                 )
             }
         };
-        let forced = rules.forced_command.as_ref();
-        if let Some(command) = forced {
-            kind = format!("forced-command (config) '{command}'");
+        let forced = start.forced_command();
+        if let Some((command, origin)) = forced {
+            if is_internal_sftp(command) {
+                return Err(io::Error::other(
+                    "forced command internal-sftp is not supported yet",
+                ));
+            }
+            let command = String::from_utf8_lossy(command);
+            kind = format!("forced-command {origin} '{command}'");
         }
         let original = forced.and(asked.as_deref());
-        let env = env::make(start, run, tty, original);
-        let command = forced.map(|command| command.clone().into_bytes()).or(asked);
+        let env = env::make(start, run, around, original);
+        let command = forced.map(|(command, _)| command.to_vec()).or(asked);
         let shell = PathBuf::from(OsStr::from_bytes(&start.account.shell));
         let home = PathBuf::from(OsStr::from_bytes(&start.account.home));
         let mut plan = Self {
@@ -93,10 +99,14 @@ impl Plan {
                 plan.args = vec!["-c".into(), OsString::from_vec(command)];
             }
         }
-        if forced.is_none() && !subsystem {
-            plan.rc = rc_line(&home, &shell, rules.user_rc);
-        }
-        plan.override_for(start, tty.is_some());
+        // Whoever forces a command by the configuration does not want the
+        // user's own script before it; one who forces it by a key says so.
+        let own = !subsystem
+            && rules.forced_command.is_none()
+            && rules.user_rc
+            && start.permissions.user_rc;
+        plan.rc = rc_line(&home, &shell, own);
+        plan.override_for(start, around.tty.is_some());
         Ok(plan)
     }
 
@@ -163,6 +173,12 @@ impl Plan {
             .current_dir(&self.directory);
         command
     }
+}
+
+/// Whether a command line means a program inside the daemon.
+fn is_internal_sftp(line: &[u8]) -> bool {
+    line.strip_prefix(b"internal-sftp")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b" ") || rest.starts_with(b"\t"))
 }
 
 /// The shell line that runs the user's rc file, or the system's.
@@ -244,15 +260,20 @@ mod tests {
     use super::super::env::tests::{run, start};
     use super::*;
 
+    const NONE: Surroundings<'_> = Surroundings {
+        tty: None,
+        steps: None,
+    };
+
     #[test]
     fn a_shell_is_a_login_shell_and_a_command_is_not() {
-        let plan = Plan::new(&start(), &run(Program::Shell), None).unwrap();
+        let plan = Plan::new(&start(), &run(Program::Shell), &NONE).unwrap();
         assert_eq!((plan.argv0.to_str(), plan.args.len()), (Some("-sh"), 0));
         assert!(
             plan.complaint
                 .starts_with("Could not chdir to home directory /nonexistent: No such")
         );
-        let plan = Plan::new(&start(), &run(Program::Exec(b"id -u".to_vec())), None).unwrap();
+        let plan = Plan::new(&start(), &run(Program::Exec(b"id -u".to_vec())), &NONE).unwrap();
         assert_eq!(plan.argv0, "sh");
         assert_eq!(plan.args, ["-c", "id -u"]);
     }
@@ -267,7 +288,7 @@ mod tests {
             Program::Subsystem("sftp".into()),
         ] {
             let asked = !matches!(program, Program::Shell);
-            let plan = Plan::new(&start, &run(program), None).unwrap();
+            let plan = Plan::new(&start, &run(program), &NONE).unwrap();
             assert_eq!(plan.args, ["-c", "/bin/false"]);
             assert_eq!(
                 plan.env
@@ -279,10 +300,54 @@ mod tests {
     }
 
     #[test]
+    fn the_configurations_command_comes_before_the_keys() {
+        let mut start = start();
+        let command = |start: &Start| {
+            let plan = Plan::new(start, &run(Program::Exec(b"id".to_vec())), &NONE).unwrap();
+            (plan.args[1].clone(), plan.kind)
+        };
+        start.permissions.command = Some(b"echo key".to_vec());
+        let kind = "forced-command (key-option) 'echo key'".to_owned();
+        assert_eq!(command(&start), ("echo key".into(), kind));
+        start.rules.forced_command = Some("echo config".into());
+        let kind = "forced-command (config) 'echo config'".to_owned();
+        assert_eq!(command(&start), ("echo config".into(), kind));
+    }
+
+    #[test]
+    fn the_users_rc_is_run_where_both_permit_it() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".ssh")).unwrap();
+        std::fs::write(home.path().join(".ssh/rc"), "").unwrap();
+        let runs = |change: fn(&mut Start), program| {
+            let mut start = start();
+            start.account.home = home.path().as_os_str().as_bytes().to_vec();
+            change(&mut start);
+            let rc = Plan::new(&start, &run(program), &NONE).unwrap().rc;
+            rc.is_some_and(|rc| rc.to_string_lossy().contains(".ssh/rc"))
+        };
+        assert!(runs(|_| {}, Program::Shell));
+        assert!(runs(
+            |start| start.permissions.command = Some(b"x".to_vec()),
+            Program::Shell
+        ));
+        assert!(!runs(
+            |start| start.permissions.user_rc = false,
+            Program::Shell
+        ));
+        assert!(!runs(|start| start.rules.user_rc = false, Program::Shell));
+        assert!(!runs(
+            |start| start.rules.forced_command = Some("x".into()),
+            Program::Shell
+        ));
+        assert!(!runs(|_| {}, Program::Subsystem("sftp".into())));
+    }
+
+    #[test]
     fn an_old_password_allows_only_its_change() {
         let mut start = start();
         start.rules.change_password = true;
-        let plan = Plan::new(&start, &run(Program::Exec(b"id".to_vec())), None).unwrap();
+        let plan = Plan::new(&start, &run(Program::Exec(b"id".to_vec())), &NONE).unwrap();
         assert!(
             plan.args[1]
                 .to_str()
@@ -293,7 +358,7 @@ mod tests {
 
     #[test]
     fn an_unknown_subsystem_is_refused() {
-        assert!(Plan::new(&start(), &run(Program::Subsystem("x".into())), None).is_err());
+        assert!(Plan::new(&start(), &run(Program::Subsystem("x".into())), &NONE).is_err());
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //!
 //! What could each of these do with it?
 //! - A hostile peer or worker can have it do what the user may do over SSH,
-//!   and no more: the rules (forced command, terminals, variables, number of
-//!   sessions) came from the monitor and are enforced here. A message out of
-//!   place ends the process, and with it the connection.
+//!   and no more: what the configuration and the user's key say (forced
+//!   command, terminals, variables, number of sessions) came from the monitor
+//!   and is enforced here. A message out of place ends the process, and with
+//!   it the connection.
 //! - A hostile local user cannot trace it, although it has the user's uid:
 //!   it took that uid after it was started by root, and is not dumpable. What
 //!   the user could make it do, the user can do without it; to the monitor it
@@ -18,11 +19,13 @@
 pub mod env;
 pub mod launch;
 pub mod session;
+pub mod steps;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use carrick_sys::identity::{Identity, become_for_good};
 use carrick_sys::{mem, process};
@@ -35,6 +38,10 @@ use crate::rpc::Link;
 use crate::rpc::broker::{Answer, Ask, Exit, Report, Start};
 use crate::rpc::preauth::Line;
 use session::Session;
+use steps::Steps;
+
+/// Where the file of [`steps`] is.
+const TMP: &str = "/tmp";
 
 /// Starts as the monitor's child: standard input is the line to it.
 pub fn start() -> u8 {
@@ -61,6 +68,7 @@ pub fn run_session(args: &[OsString]) -> u8 {
 
 struct Broker {
     start: Start,
+    steps: Option<Steps>,
     worker: Link,
     sessions: HashMap<u32, Session>,
     children: Vec<Child>,
@@ -101,11 +109,20 @@ fn begin() -> io::Result<Broker> {
     log::start(level, Sink::Process(Box::new(carry)));
     log::instead_of_stderr()?;
     Ok(Broker {
+        steps: write_steps(&start),
         start,
         worker: Link::inherited(worker),
         sessions: HashMap::new(),
         children: Vec::new(),
     })
+}
+
+/// The file on the steps of the login. Sessions go on without.
+fn write_steps(start: &Start) -> Option<Steps> {
+    let written = Steps::write(Path::new(TMP), start.steps.as_deref()?);
+    written
+        .inspect_err(|problem| error!("cannot write authentication information: {problem}"))
+        .ok()
 }
 
 impl Broker {
@@ -162,7 +179,7 @@ impl Broker {
                 {
                     return self.refuse(id);
                 }
-                if !self.start.rules.permit_tty {
+                if !(self.start.rules.permit_tty && self.start.permissions.pty) {
                     log::write(
                         Level::Debug1,
                         format_args!("Allocating a pty not permitted for this connection."),
@@ -188,7 +205,8 @@ impl Broker {
                 if session.started || running >= most {
                     return self.refuse(id);
                 }
-                match session.run(&self.start, &run) {
+                let steps = self.steps.as_ref().map(Steps::path);
+                match session.run(&self.start, &run, steps) {
                     Ok((pid, fds)) => {
                         self.watch(id, pid)?;
                         let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
@@ -230,13 +248,17 @@ impl Broker {
             error!("no session process for signal {name}");
             return;
         };
-        let forced = self.start.rules.forced_command.is_some()
-            || self
-                .sessions
-                .get(&session)
-                .is_some_and(|session| session.subsystem);
-        if forced {
-            error!("refusing to send signal {name} to forced-command or subsystem session");
+        let subsystem = self
+            .sessions
+            .get(&session)
+            .is_some_and(|session| session.subsystem);
+        let kind = match (self.start.forced_command(), subsystem) {
+            (Some(_), _) => "forced-command",
+            (None, true) => "subsystem",
+            (None, false) => "",
+        };
+        if !kind.is_empty() {
+            error!("refusing to send signal {name} to {kind} session");
             return;
         }
         let Some(signal) = launch::signal_number(name) else {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::Stdio;
 
 use carrick_sys::process::in_new_session;
@@ -12,6 +13,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::Pid;
 
+use super::env::Surroundings;
 use super::launch::{self, Plan};
 use crate::log::{debug, verbose};
 use crate::rpc::broker::{Run, Start, Terminal};
@@ -57,12 +59,17 @@ impl Session {
     }
 
     /// Starts the program: its pid, and the worker's ends of its pipes.
-    pub fn run(&mut self, start: &Start, run: &Run) -> io::Result<(Pid, Vec<OwnedFd>)> {
+    pub fn run(
+        &mut self,
+        start: &Start,
+        run: &Run,
+        steps: Option<&Path>,
+    ) -> io::Result<(Pid, Vec<OwnedFd>)> {
         let tty = self
             .tty
             .as_ref()
             .map(|(name, term)| (name.as_str(), term.as_str()));
-        let plan = Plan::new(start, run, tty)?;
+        let plan = Plan::new(start, run, &Surroundings { tty, steps })?;
         let on = tty.map_or_else(String::new, |(name, _)| {
             format!(" on {}", name.trim_start_matches("/dev/"))
         });

@@ -1,21 +1,17 @@
 //! What is checked before the daemon starts: that nothing is asked of it
 //! which it would ignore, that there are host keys, and a place for workers.
 
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use carrick_crypto::rng::{Rng as _, SystemRng};
-use carrick_keys::PrivateKey;
 use carrick_sys::{identity, passwd};
-use carrick_wire::Secret;
 
-use super::EXIT_FATAL;
 use super::bind::strerror;
+use super::{EXIT_FATAL, hostkeys};
 use crate::args::{Args, Task};
 use crate::handoff::Handoff;
-use crate::log::{debug, error, fatal, info};
+use crate::log::{fatal, info};
 use crate::settings::{self, Config};
 
 /// The empty root directory of workers, as distributions make it.
@@ -23,8 +19,6 @@ const ROOT: &str = "/run/sshd";
 /// The user of workers, and who stands in where there is none.
 const USERS: [&str; 2] = ["sshd", "nobody"];
 const NOBODY: u32 = 65534;
-/// A longer file is no key.
-const LONGEST_KEY: u64 = 1 << 20;
 
 /// What monitors will need. The error is the exit status.
 pub fn prepare(config: &Config, args: &Args, to_stderr: bool) -> Result<Handoff, u8> {
@@ -33,7 +27,7 @@ pub fn prepare(config: &Config, args: &Args, to_stderr: bool) -> Result<Handoff,
         fatal!("{place}{keyword} is not supported yet");
         return Err(EXIT_FATAL);
     }
-    let host_keys = host_keys(config);
+    let (host_keys, host_key_agent) = hostkeys::load(config.global());
     if host_keys.is_empty() {
         fatal!("sshd: no hostkeys available -- exiting.");
         return Err(1);
@@ -51,66 +45,11 @@ pub fn prepare(config: &Config, args: &Args, to_stderr: bool) -> Result<Handoff,
     Ok(Handoff {
         config: config.encode(),
         host_keys,
+        host_key_agent,
         log_to_stderr: to_stderr,
         cell,
         delay_salt: u64::from_le_bytes(salt),
     })
-}
-
-fn host_keys(config: &Config) -> Vec<(Vec<u8>, Secret)> {
-    let options = config.global();
-    let named = options.is_set("HostKey");
-    let missing = |path: &str| {
-        // Of the default files, those that are not there are not missed.
-        if named {
-            error!("Unable to load host key: {path}");
-        } else {
-            debug!("Unable to load host key: {path}");
-        }
-    };
-    let mut keys: Vec<(Vec<u8>, Secret)> = Vec::new();
-    for path in &options.host_keys {
-        match host_key(path) {
-            Ok((blob, _)) if keys.iter().any(|(known, _)| *known == blob) => {}
-            Ok(key) => keys.push(key),
-            Err(None) => missing(path),
-            Err(Some(problem)) => {
-                error!("Unable to load host key \"{path}\": {problem}");
-                missing(path);
-            }
-        }
-    }
-    keys
-}
-
-/// A key file. The error is `None` if there is none.
-fn host_key(path: &str) -> Result<(Vec<u8>, Secret), Option<String>> {
-    let text = |problem: std::io::Error| {
-        (problem.kind() != std::io::ErrorKind::NotFound).then(|| strerror(&problem))
-    };
-    let file = File::open(path).map_err(text)?;
-    let about = file.metadata().map_err(text)?;
-    if about.uid() == identity::effective_uid() && about.mode() & 0o077 != 0 {
-        let line = "@".repeat(59);
-        error!("{line}");
-        error!("@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @");
-        error!("{line}");
-        error!(
-            "Permissions 0{:03o} for '{path}' are too open.",
-            about.mode() & 0o777
-        );
-        error!("It is required that your private key files are NOT accessible by others.");
-        error!("This private key will be ignored.");
-        return Err(Some("bad permissions".to_owned()));
-    }
-    let mut bytes = Vec::new();
-    file.take(LONGEST_KEY)
-        .read_to_end(&mut bytes)
-        .map_err(text)?;
-    let bytes = Secret::new(bytes);
-    let key = PrivateKey::parse_file(bytes.expose(), None)
-        .map_err(|problem| Some(problem.to_string()))?;
-    Ok((key.public().to_blob(), bytes))
 }
 
 fn cell() -> Result<crate::rpc::preauth::Cell, u8> {

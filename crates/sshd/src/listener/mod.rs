@@ -15,6 +15,7 @@
 pub mod accept;
 pub mod bind;
 pub mod check;
+pub mod hostkeys;
 pub mod penalties;
 pub mod startups;
 

@@ -11,10 +11,12 @@ use carrick_sys::identity;
 use carrick_sys::passwd::{self, Account};
 use carrick_sys::shadow::{self, Shadow};
 
+use super::authorize::{self, Context, Terms};
 use super::endpoint::Endpoint;
-use super::keyfile;
-use super::system::System;
+use super::hostbased;
+use super::system::{Peer, System};
 use crate::log::error;
+use crate::rpc::preauth::HostClaim;
 use crate::settings::{self, Config};
 
 /// A longer banner is cut: it goes to the worker in one message.
@@ -41,6 +43,38 @@ impl Machine {
             start: Instant::now(),
         }
     }
+
+    /// The peer as files and patterns may name it.
+    pub fn named_peer(&self) -> Peer {
+        let Endpoint { address, port } = self.peer.clone();
+        Peer {
+            host: address.clone(),
+            address,
+            port,
+        }
+    }
+
+    fn context<'a>(
+        &'a self,
+        account: &'a Account,
+        options: &'a Options,
+        peer: &'a Peer,
+    ) -> Context<'a> {
+        Context {
+            account,
+            options,
+            peer,
+            local: &self.local,
+            hooks: settings::HOOKS,
+            now: since_1970().as_secs(),
+        }
+    }
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 impl System for Machine {
@@ -82,8 +116,25 @@ impl System for Machine {
         }
     }
 
-    fn lists_key(&mut self, account: &Account, options: &Options, key: &PublicKey) -> bool {
-        keyfile::lists(account, options, key)
+    fn authorize(
+        &mut self,
+        account: &Account,
+        options: &Options,
+        key: &PublicKey,
+    ) -> Option<Terms> {
+        let peer = self.named_peer();
+        authorize::key(&self.context(account, options, &peer), key)
+    }
+
+    fn trusts_host(
+        &mut self,
+        account: &Account,
+        options: &Options,
+        claim: &HostClaim,
+        key: &PublicKey,
+    ) -> bool {
+        let peer = self.named_peer();
+        hostbased::trusts(&self.context(account, options, &peer), claim, key)
     }
 
     fn options_for(&mut self, user: &str, invalid: bool) -> Result<Options, String> {
@@ -121,10 +172,7 @@ impl System for Machine {
     }
 
     fn today(&self) -> i64 {
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        i64::try_from(since.as_secs() / 86_400).unwrap_or(i64::MAX)
+        i64::try_from(since_1970().as_secs() / 86_400).unwrap_or(i64::MAX)
     }
 
     fn now(&self) -> Duration {

@@ -5,7 +5,13 @@ use carrick_config::sshd::Options;
 
 /// The methods that can be tried, in the order in which they are named to
 /// the client.
-pub const NAMES: [&str; 3] = ["publickey", "password", "keyboard-interactive"];
+pub const NAMES: [&str; 4] = ["publickey", "password", KEYBOARD_INTERACTIVE, "hostbased"];
+
+/// The method that shows nothing: it is there, and lets in who has an empty
+/// password where that is allowed.
+const NONE: &str = "none";
+/// The one method that has devices (RFC 4256).
+const KEYBOARD_INTERACTIVE: &str = "keyboard-interactive";
 
 /// The device behind keyboard-interactive, as AuthenticationMethods may name it.
 const DEVICE: &str = "bsdauth";
@@ -27,6 +33,7 @@ impl Ways {
             .into_iter()
             .filter(|name| match *name {
                 "publickey" => options.pubkey_authentication,
+                "hostbased" => options.hostbased_authentication,
                 "password" => options.password_authentication && passwords,
                 _ => options.kbd_interactive_authentication && passwords,
             })
@@ -48,10 +55,7 @@ impl Ways {
 
     /// Whether `method` may be tried now.
     pub fn allows(&self, method: &str) -> bool {
-        if method == "none" {
-            return self.chains.is_none();
-        }
-        self.enabled.contains(&method)
+        (method == NONE || self.enabled.contains(&method))
             && self.chains.as_ref().is_none_or(|chains| {
                 chains
                     .iter()
@@ -88,13 +92,16 @@ impl Ways {
 /// colon, means `method`.
 fn is_method(entry: &str, method: &str) -> bool {
     match entry.split_once(':') {
-        Some((name, device)) => name == method && method == NAMES[2] && device == DEVICE,
+        Some((name, device)) => {
+            name == method && method == KEYBOARD_INTERACTIVE && device == DEVICE
+        }
         None => entry == method,
     }
 }
 
 fn is_enabled(enabled: &[&str], entry: &str) -> bool {
-    enabled.iter().any(|method| is_method(entry, method))
+    let mut all = enabled.iter().chain(&[NONE]);
+    all.any(|method| is_method(entry, method))
 }
 
 #[cfg(test)]
@@ -110,7 +117,7 @@ mod tests {
     #[test]
     fn any_enabled_method_is_enough_by_default() {
         let mut ways = ways(&[]).unwrap();
-        assert_eq!(ways.names(), NAMES);
+        assert_eq!(ways.names(), NAMES[..3]);
         assert!(ways.allows("none"));
         assert!(ways.done("password"));
     }
@@ -130,6 +137,13 @@ mod tests {
     }
 
     #[test]
+    fn none_may_be_a_step_like_others() {
+        let ways = ways(&["none", "password"]).unwrap();
+        assert!(ways.allows("none") && ways.allows("password"));
+        assert_eq!(ways.names(), ["password"]);
+    }
+
+    #[test]
     fn the_same_method_can_be_asked_for_twice() {
         let mut ways = ways(&["publickey,publickey"]).unwrap();
         assert!(!ways.done("publickey"));
@@ -146,5 +160,8 @@ mod tests {
         let mut options = Options::default();
         options.pubkey_authentication = false;
         assert_eq!(Ways::new(&options, false), None);
+        options.hostbased_authentication = true;
+        let ways = Ways::new(&options, false).unwrap();
+        assert_eq!(ways.names(), ["hostbased"]);
     }
 }

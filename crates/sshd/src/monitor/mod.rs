@@ -10,20 +10,23 @@
 //!   holds the key; it cannot have anything else signed, since the monitor
 //!   makes the hash. It can try to log in as anybody, and needs what anybody
 //!   needs: a password, or a signature over the session identifier that the
-//!   monitor computed. It cannot say that a login succeeded, log in twice,
+//!   monitor computed, by a key (see [`authorize`]) or a host (see
+//!   [`hostbased`]) that the monitor found to be the user's. It cannot say that a login succeeded, log in twice,
 //!   choose another user than the one who was let in, or go beyond
 //!   MaxAuthTries, LoginGraceTime and a bounded rate of log lines. It cannot
 //!   hold the monitor up: a question is answered only if there is room for the
 //!   answer. Whatever is out of place ends the connection, and the source is
 //!   penalised as for a crash. It ends with the monitor, however that ends.
-//! - A hostile local user who logs in controls the text of authorized_keys
-//!   files, which are opened and read with that user's rights and only
-//!   parsed; and the broker, which can only send log lines of bounded rate.
+//! - A hostile local user who logs in controls the text of authorized_keys,
+//!   principals, known_hosts and .shosts files, which are opened and read with
+//!   that user's rights and only parsed; and the broker, which can only send log lines of bounded rate.
 //!   The monitor cannot be traced, and leaves no core.
 
 pub mod account;
+pub mod agent;
+pub mod authorize;
 pub mod endpoint;
-pub mod keyfile;
+pub mod hostbased;
 pub mod lines;
 pub mod login;
 pub mod machine;

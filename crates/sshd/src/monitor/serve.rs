@@ -19,16 +19,15 @@ use signal_hook::consts::SIGALRM;
 
 use super::endpoint::Endpoint;
 use super::lines::Lines;
-use super::login::{Authenticated, Login, Step};
+use super::login::{Authenticated, Login, Step, signature_names};
 use super::machine::Machine;
-use super::sign::{HostKey, Signer, Violation};
+use super::sign::{Signer, Unsigned, Violation, key_type};
 use super::spawn::{Helper, spawn};
-use super::system::Peer;
 use super::{EXIT_CRASH, EXIT_GRACE, Role};
 use crate::handoff::Handoff;
 use crate::listener::EXIT_FATAL;
 use crate::listener::bind::strerror;
-use crate::log::{self, Level, error, info, verbose};
+use crate::log::{self, Level, error, fatal, info, verbose};
 use crate::rpc::preauth::{
     Answer, Ask, Ending, Greeting, Group, Judged, Line, Setup, Sizes, Verdict,
 };
@@ -52,6 +51,8 @@ enum End {
     Refused,
     /// The worker asked what it may not.
     Violation(Violation),
+    /// The agent that has the host key did not sign.
+    Agent(String),
     /// The line to the worker failed.
     Io(io::Error),
 }
@@ -65,6 +66,15 @@ impl From<io::Error> for End {
 impl From<Violation> for End {
     fn from(violation: Violation) -> Self {
         Self::Violation(violation)
+    }
+}
+
+impl From<Unsigned> for End {
+    fn from(problem: Unsigned) -> Self {
+        match problem {
+            Unsigned::Violation(violation) => Self::Violation(violation),
+            Unsigned::Agent(problem) => Self::Agent(problem),
+        }
     }
 }
 
@@ -107,13 +117,9 @@ pub fn serve(
         .link
         .send(&Answer::Setup(setup), &[input.as_fd(), output.as_fd()])?;
     drop((input, output));
-    let keys = handoff
-        .host_keys
-        .into_iter()
-        .map(|(blob, file)| HostKey { blob, file })
-        .collect();
     let signer = Signer::new(
-        keys,
+        handoff.host_keys,
+        handoff.host_key_agent,
         options.host_key_algorithms.clone(),
         &options.kex_algorithms,
     );
@@ -126,12 +132,8 @@ pub fn serve(
         moduli_file: options.moduli_file.clone(),
         lines: Lines::new(started),
     };
-    let who = Peer {
-        address: peer.address.clone(),
-        host: peer.address.clone(),
-        port: peer.port,
-    };
     let machine = Machine::new(Rc::clone(&config), peer, local);
+    let who = machine.named_peer();
     let mut login = Login::new(machine, options.clone(), who, handoff.delay_salt);
     let grace = options.login_grace_time;
     let deadline = (!grace.is_zero()).then(|| started + grace);
@@ -182,19 +184,18 @@ fn prepare_socket(options: &Options, socket: &OwnedFd) {
 }
 
 fn setup(options: &Options, handoff: &Handoff, peer: &Endpoint) -> Setup {
-    let key_types: Vec<_> = handoff
+    let blobs: Vec<_> = handoff
         .host_keys
         .iter()
-        .filter_map(|(blob, _)| Some((key_type(blob)?, blob)))
+        .flat_map(|key| std::iter::once(&key.public).chain(&key.certificate))
+        .filter_map(|blob| Some((key_type(blob)?, blob)))
         .collect();
     let host_keys = options
         .host_key_algorithms
         .iter()
         .filter_map(|name| {
             let algorithm = carrick_keys::algorithm::find(name)?;
-            let (_, blob) = key_types
-                .iter()
-                .find(|(kind, _)| *kind == algorithm.key_type)?;
+            let (_, blob) = blobs.iter().find(|(kind, _)| *kind == algorithm.key_type)?;
             Some((name.clone(), (*blob).clone()))
         })
         .collect();
@@ -209,18 +210,13 @@ fn setup(options: &Options, handoff: &Handoff, peer: &Endpoint) -> Setup {
         macs: options.macs.clone(),
         compression: compression.iter().map(|name| (*name).to_owned()).collect(),
         host_keys,
-        user_key_algorithms: options.pubkey_accepted_algorithms.clone(),
+        user_key_algorithms: signature_names(&options.pubkey_accepted_algorithms),
         rekey_bytes: options.rekey_limit.bytes,
         rekey_seconds: options.rekey_limit.time.as_secs(),
         log_level: log::level().number(),
         peer: peer.pair(),
         cell: handoff.cell.clone(),
     }
-}
-
-/// The name in front of a key blob.
-fn key_type(blob: &[u8]) -> Option<&str> {
-    carrick_wire::Reader::new(blob).text("key type").ok()
 }
 
 impl Connection {
@@ -343,6 +339,7 @@ impl Connection {
                 error!("worker asked for what it may not: {what}");
                 status = EXIT_CRASH;
             }
+            End::Agent(problem) => fatal!("agent sign: {problem}"),
             End::Io(problem) => {
                 error!("line to the worker: {problem}");
                 status = EXIT_CRASH;
@@ -455,8 +452,8 @@ impl Connection {
         match ask {
             postauth::Ask::Log(line) => self.lines.write(&line, "", Instant::now()),
             postauth::Ask::SignKex(ask) => {
-                let violation = |what| io::Error::other(format!("worker: {what}"));
-                let signature = self.signer.sign(&ask).map_err(violation)?;
+                let unsigned = |problem: Unsigned| io::Error::other(problem.to_string());
+                let signature = self.signer.sign(&ask).map_err(unsigned)?;
                 self.worker
                     .link
                     .answer(&postauth::Answer::Signed(signature), &[])?;
@@ -517,6 +514,8 @@ impl Connection {
                 max_sessions: options.max_sessions,
                 change_password: user.must_change_password(),
             },
+            permissions: user.permissions().clone(),
+            steps: options.expose_auth_info.then(|| user.steps().to_owned()),
             peer: self.peer.pair(),
             local: self.local.pair(),
             log_level: log::level().number(),

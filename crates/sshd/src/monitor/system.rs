@@ -9,6 +9,9 @@ use carrick_keys::PublicKey;
 use carrick_sys::passwd::Account;
 use carrick_sys::shadow::Shadow;
 
+use super::authorize::Terms;
+use crate::rpc::preauth::HostClaim;
+
 /// A user who wants in from somewhere.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -34,8 +37,18 @@ pub trait System {
     fn knows_passwords(&self) -> bool;
     /// What is wrong with a login shell, in the words of the log.
     fn shell_problem(&mut self, shell: &Path) -> Option<&'static str>;
-    /// Whether the account's files let `key` in.
-    fn lists_key(&mut self, account: &Account, options: &Options, key: &PublicKey) -> bool;
+    /// The terms on which `key` lets the account in, if it does.
+    fn authorize(&mut self, account: &Account, options: &Options, key: &PublicKey)
+    -> Option<Terms>;
+    /// Whether the host of `claim` is known by `key`, and trusted to say who
+    /// its user is who wants to be `account`.
+    fn trusts_host(
+        &mut self,
+        account: &Account,
+        options: &Options,
+        claim: &HostClaim,
+        key: &PublicKey,
+    ) -> bool;
     /// The options that hold for a user from the connection's peer.
     fn options_for(&mut self, user: &str, invalid: bool) -> Result<Options, String>;
     /// The text of the banner file.

@@ -1,6 +1,7 @@
 //! Between the broker and its two neighbours.
 
 use super::field::{choice, record};
+use super::permissions::Permissions;
 use super::preauth::Line;
 
 record! {
@@ -13,12 +14,27 @@ record! {
         pub account: Account,
         /// The rules.
         pub rules: Rules,
+        /// What the login permits, beside the rules.
+        pub permissions: Permissions,
+        /// How the login was gone through, if the session may know.
+        pub steps: Option<String>,
         /// The client's address and port, and ours.
         pub peer: (String, u32),
         /// Our address and port.
         pub local: (String, u32),
         /// Log lines above this level are not wanted.
         pub log_level: u8,
+    }
+}
+
+impl Start {
+    /// What is run whatever is asked for, and where that is said.
+    pub fn forced_command(&self) -> Option<(&[u8], &'static str)> {
+        let config = self.rules.forced_command.as_ref();
+        let key = self.permissions.command.as_ref();
+        config
+            .map(|command| (command.as_bytes(), "(config)"))
+            .or(key.map(|command| (command.as_slice(), "(key-option)")))
     }
 }
 

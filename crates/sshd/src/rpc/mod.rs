@@ -29,6 +29,7 @@
 pub mod broker;
 pub mod field;
 pub mod link;
+pub mod permissions;
 pub mod postauth;
 pub mod preauth;
 

@@ -150,6 +150,8 @@ choice! {
         3 = KeyboardInteractive(String),
         /// Any other, by name.
         4 = Other(String),
+        /// `hostbased`.
+        5 = HostBased(HostClaim),
     }
 }
 
@@ -165,6 +167,23 @@ record! {
         pub host_key: Option<Vec<u8>>,
         /// The signature; without one the request only asks whether the key would do.
         pub signature: Option<Vec<u8>>,
+    }
+}
+
+record! {
+    /// A host that vouches for its user (RFC 4252 section 9).
+    #[derive(Debug)]
+    pub struct HostClaim {
+        /// The signature algorithm.
+        pub algorithm: String,
+        /// The host's key.
+        pub key: Vec<u8>,
+        /// The host's name, as it says.
+        pub host: String,
+        /// The user's name there.
+        pub local_user: String,
+        /// The signature.
+        pub signature: Vec<u8>,
     }
 }
 
@@ -295,7 +314,14 @@ mod tests {
             Method::Password((Secret::from("a"), Some(Secret::from("b")))),
             Method::PublicKey(claim),
             Method::KeyboardInteractive("pam".into()),
-            Method::Other("hostbased".into()),
+            Method::Other("gssapi-with-mic".into()),
+            Method::HostBased(HostClaim {
+                algorithm: "ssh-ed25519".into(),
+                key: vec![1],
+                host: "h".into(),
+                local_user: "u".into(),
+                signature: vec![2],
+            }),
         ] {
             let attempt = Attempt {
                 user: "u".into(),

@@ -17,8 +17,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::rpc::preauth::{
-    Answer, Ask, Attempt, Ending, Group, Judged, KeyClaim, Line, SignKex, Sizes, Verdict,
-    hash_number,
+    Answer, Ask, Attempt, Ending, Group, HostClaim, Judged, KeyClaim, Line, SignKex, Sizes,
+    Verdict, hash_number,
 };
 use crate::rpc::{Link, postauth, preauth};
 
@@ -254,7 +254,19 @@ fn question(attempt: AuthAttempt) -> Ask {
         }),
         Method::KeyboardInteractive { devices } => preauth::Method::KeyboardInteractive(devices),
         Method::Responses(responses) => return Ask::Responses(responses),
-        Method::HostBased { .. } => preauth::Method::Other("hostbased".to_owned()),
+        Method::HostBased {
+            algorithm,
+            key,
+            host,
+            local_user,
+            signature,
+        } => preauth::Method::HostBased(HostClaim {
+            algorithm,
+            key,
+            host,
+            local_user,
+            signature,
+        }),
         Method::Unknown(name) => preauth::Method::Other(name),
     };
     Ask::Attempt(Attempt {

@@ -4,13 +4,13 @@
 //! The order of checks, the counting of failures and the lines in the log
 //! are OpenSSH's.
 
-use std::time::Duration;
+mod hostbased;
+mod key;
+mod outcome;
 
 use carrick_config::sshd::Options;
 use carrick_config::words::PermitRootLogin;
-use carrick_crypto::hash::HashAlg;
 use carrick_keys::PublicKey;
-use carrick_proto::auth::publickey_signed_data;
 use carrick_sys::passwd::Account;
 use carrick_sys::shadow::Shadow;
 use carrick_wire::Secret;
@@ -22,8 +22,9 @@ use super::sign::{FirstExchange, Violation};
 use super::system::{Peer, System};
 use super::{EXIT_ATTEMPTED, EXIT_INVALID_USER, EXIT_REFUSED};
 use crate::listener::EXIT_FATAL;
-use crate::log::{self, Level, debug, error, info, verbose};
-use crate::rpc::preauth::{Attempt, Greeting, Judged, KeyClaim, Method, Prompts, Verdict};
+use crate::log::{self, error, info};
+use crate::rpc::permissions::Permissions;
+use crate::rpc::preauth::{Attempt, Greeting, Judged, Method, Prompts, Verdict};
 
 /// The only service (RFC 4254 section 1).
 const CONNECTION: &str = "ssh-connection";
@@ -31,14 +32,14 @@ const CONNECTION: &str = "ssh-connection";
 const PROTOCOL_ERROR: u32 = 2;
 /// More attempts than any client makes in good faith.
 const MAX_ATTEMPTS: u32 = 1024;
-/// The least time that a refusal takes, and the most that it is stretched to.
-const REFUSAL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(5));
 
 /// The proof that a user is in. Only [`Login`] makes one.
 #[derive(Debug)]
 pub struct Authenticated {
     account: Account,
     options: Options,
+    permissions: Permissions,
+    steps: String,
     change_password: bool,
 }
 
@@ -51,6 +52,17 @@ impl Authenticated {
     /// The options that hold for it.
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// What the login permits, beside the options.
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
+    /// How it was gone through, a line a step: the method, and what was shown
+    /// for it (ExposeAuthInfo).
+    pub fn steps(&self) -> &str {
+        &self.steps
     }
 
     /// Whether the password is too old to be used for anything but changing it.
@@ -79,8 +91,12 @@ struct Candidate {
     /// `None` if there is no such account or it may not log in.
     account: Option<Account>,
     ways: Ways,
-    /// Keys that were good for an earlier step.
-    used_keys: Vec<Vec<u8>>,
+    /// Keys that were good for an earlier step, without their certificates.
+    used_keys: Vec<PublicKey>,
+    /// What all steps up to now permit.
+    permissions: Permissions,
+    /// The steps that were good, for ExposeAuthInfo.
+    steps: String,
     change_password: bool,
 }
 
@@ -105,8 +121,16 @@ pub struct Login<S> {
     /// RefuseConnection ended it.
     refused: bool,
     delay_salt: u64,
-    /// Names the key in the line on it.
-    key_note: Option<String>,
+    shown: Shown,
+}
+
+/// What the user showed at an attempt.
+#[derive(Default)]
+struct Shown {
+    /// For the line in the log on it.
+    note: Option<String>,
+    /// For the line in the session's list of steps.
+    proof: String,
 }
 
 impl<S: System> Login<S> {
@@ -122,7 +146,7 @@ impl<S: System> Login<S> {
             failures: 0,
             refused: false,
             delay_salt,
-            key_note: None,
+            shown: Shown::default(),
         }
     }
 
@@ -178,7 +202,7 @@ impl<S: System> Login<S> {
             }
             Some(_) => {}
         }
-        self.key_note = None;
+        self.shown = Shown::default();
         let name = method_name(&ask.method).to_owned();
         let open = self
             .candidate
@@ -198,7 +222,7 @@ impl<S: System> Login<S> {
             return Err(Violation("answer to a prompt that was not shown"));
         }
         let start = self.system.now();
-        self.key_note = None;
+        self.shown = Shown::default();
         let good = match responses {
             [password] => self.check_password(password),
             // A client's mistake, not the worker's.
@@ -216,7 +240,7 @@ impl<S: System> Login<S> {
 
     /// Looks the user up. The error is what ends the connection.
     fn begin(&mut self, user: String, signs_as: String, service: String) -> Result<Greeting, Step> {
-        let told = self.options.pubkey_accepted_algorithms.clone();
+        let told = signature_names(&self.options.pubkey_accepted_algorithms);
         let found = self.system.account(&user);
         match self.system.options_for(&user, found.is_none()) {
             Ok(options) => self.options = options,
@@ -258,6 +282,8 @@ impl<S: System> Login<S> {
             account,
             ways,
             used_keys: Vec::new(),
+            permissions: Permissions::default(),
+            steps: String::new(),
             change_password: false,
         });
         let path = self
@@ -268,10 +294,10 @@ impl<S: System> Login<S> {
         let banner = path
             .and_then(|path| self.system.banner(&path))
             .filter(|text| !text.is_empty());
-        let own = &self.options.pubkey_accepted_algorithms;
+        let own = signature_names(&self.options.pubkey_accepted_algorithms);
         Ok(Greeting {
             banner,
-            user_key_algorithms: (*own != told).then(|| own.clone()),
+            user_key_algorithms: (own != told).then_some(own),
         })
     }
 
@@ -289,6 +315,7 @@ impl<S: System> Login<S> {
             }
             Method::Password((password, None)) => self.check_password(&password),
             Method::PublicKey(claim) => return self.check_key(exchange, &claim),
+            Method::HostBased(claim) => self.check_host(exchange, &claim),
             Method::KeyboardInteractive(_) => {
                 self.prompting = true;
                 return Outcome::Postponed(Verdict::Prompts(Prompts {
@@ -337,260 +364,21 @@ impl<S: System> Login<S> {
         }
         good
     }
+}
 
-    /// Decides on a public key: whether it would do, or whether the
-    /// signature is good (RFC 4252 section 7).
-    fn check_key(&mut self, exchange: &FirstExchange, claim: &KeyClaim) -> Outcome {
-        let Some(who) = &self.candidate else {
-            return Outcome::Bad;
-        };
-        let Some(key) = self.acceptable_key(exchange, who, claim) else {
-            return Outcome::Bad;
-        };
-        let print = key.fingerprint(crate::settings::fingerprint_hash(&self.options));
-        self.key_note = Some(format!("{} {print}", key.short_name()));
-        let Some(account) = who.account.clone() else {
-            return Outcome::Bad;
-        };
-        if !self.system.lists_key(&account, &self.options, &key) {
-            return Outcome::Bad;
-        }
-        let Some(signature) = &claim.signature else {
-            return Outcome::Postponed(Verdict::KeyWouldDo);
-        };
-        let Some(who) = &mut self.candidate else {
-            return Outcome::Bad;
-        };
-        let message = publickey_signed_data(
-            exchange.session_id(),
-            &who.signs_as,
-            &claim.algorithm,
-            &claim.key,
-            claim.host_key.as_deref(),
-        );
-        match key.verify(&message, signature, Some(&[claim.algorithm.as_str()])) {
-            Ok(_) => {
-                who.used_keys.push(claim.key.clone());
-                Outcome::Good
-            }
-            Err(problem) => {
-                debug!(
-                    "signature of {} key not accepted: {problem}",
-                    key.short_name()
-                );
-                Outcome::Bad
-            }
+/// What a client is told (`server-sig-algs`, RFC 8308 section 3.1) of the
+/// algorithms that are accepted: the signatures, for a certificate's are
+/// those of the key in it.
+pub fn signature_names(accepted: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in accepted {
+        let found = carrick_keys::algorithm::find(name);
+        let signature = found.map_or(name.as_str(), |algorithm| algorithm.signature);
+        if !names.iter().any(|known| known == signature) {
+            names.push(signature.to_owned());
         }
     }
-
-    /// The key, if keys of this kind are taken and it was not used before.
-    fn acceptable_key(
-        &self,
-        exchange: &FirstExchange,
-        who: &Candidate,
-        claim: &KeyClaim,
-    ) -> Option<PublicKey> {
-        if claim
-            .host_key
-            .as_deref()
-            .is_some_and(|host_key| host_key != exchange.host_key())
-        {
-            error!("publickey request is bound to another host key");
-            return None;
-        }
-        let Some(algorithm) = carrick_keys::algorithm::find(&claim.algorithm) else {
-            verbose!("unsupported public key algorithm: {}", claim.algorithm);
-            return None;
-        };
-        let key = match PublicKey::from_blob(&claim.key) {
-            Ok(key) => key,
-            Err(problem) => {
-                error!("cannot read public key: {problem}");
-                return None;
-            }
-        };
-        if key.key_type() != algorithm.key_type {
-            let (is, wanted) = (key.key_type(), algorithm.key_type);
-            error!("type mismatch for decoded key (received {is}, expected {wanted})");
-            return None;
-        }
-        if who.used_keys.contains(&claim.key) {
-            info!("refusing previously-used {} key", key.short_name());
-            return None;
-        }
-        if !self
-            .options
-            .pubkey_accepted_algorithms
-            .contains(&claim.algorithm)
-        {
-            info!(
-                "signature algorithm {} not in PubkeyAcceptedAlgorithms",
-                claim.algorithm
-            );
-            return None;
-        }
-        if key.is_rsa_below(self.options.required_rsa_size) {
-            info!("refusing RSA key: Invalid key length");
-            return None;
-        }
-        Some(key)
-    }
-
-    /// Counts, logs, and makes the answer.
-    fn finish(
-        &mut self,
-        start: Duration,
-        method: &str,
-        device: Option<&str>,
-        outcome: Outcome,
-        greeting: Greeting,
-    ) -> Result<Step, Violation> {
-        let mut partial = false;
-        let mut good = false;
-        let postponed = match outcome {
-            Outcome::Postponed(verdict) => Some(verdict),
-            Outcome::Bad => None,
-            Outcome::Good => {
-                good = self.root_may(method);
-                if good
-                    && let Some(who) = &mut self.candidate
-                    && !who.ways.done(method)
-                {
-                    good = false;
-                    partial = true;
-                }
-                None
-            }
-        };
-        self.log_attempt(method, device, good, partial, postponed.is_some());
-        if let Some(verdict) = postponed {
-            return Ok(Step::Answer(Judged { greeting, verdict }));
-        }
-        if good {
-            let who = self.candidate.take().ok_or(Violation("login of nobody"))?;
-            let account = who.account.ok_or(Violation("login of an invalid user"))?;
-            return Ok(Step::In(
-                greeting,
-                Box::new(Authenticated {
-                    account,
-                    options: self.options.clone(),
-                    change_password: who.change_password,
-                }),
-            ));
-        }
-        if method != "none" {
-            self.stretch(start);
-        }
-        if !partial && (self.attempts > 1 || method != "none") {
-            self.failures += 1;
-        }
-        if self.failures >= self.options.max_auth_tries {
-            let (whom, Peer { address, port, .. }) = (self.whom(), &self.peer);
-            error!(
-                "maximum authentication attempts exceeded for {whom} from {address} port {port} ssh2"
-            );
-            return Ok(end("Too many authentication failures".to_owned()));
-        }
-        let names = self
-            .candidate
-            .as_ref()
-            .map(|who| who.ways.names())
-            .unwrap_or_default();
-        Ok(Step::Answer(Judged {
-            greeting,
-            verdict: Verdict::Failure((names, partial)),
-        }))
-    }
-
-    fn root_may(&self, method: &str) -> bool {
-        let root = self
-            .candidate
-            .as_ref()
-            .and_then(|who| who.account.as_ref())
-            .is_some_and(|account| account.uid == 0);
-        // `forced-commands-only` waits for options in authorized_keys.
-        let may = match self.options.permit_root_login {
-            PermitRootLogin::Yes => true,
-            PermitRootLogin::ProhibitPassword => method == "publickey",
-            _ => false,
-        };
-        if root && !may {
-            info!(
-                "ROOT LOGIN REFUSED FROM {} port {}",
-                self.peer.address, self.peer.port
-            );
-        }
-        !root || may
-    }
-
-    fn whom(&self) -> String {
-        self.candidate.as_ref().map_or_else(String::new, |who| {
-            let mark = if who.account.is_some() {
-                ""
-            } else {
-                "invalid user "
-            };
-            format!("{mark}{}", who.user)
-        })
-    }
-
-    fn log_attempt(
-        &self,
-        method: &str,
-        device: Option<&str>,
-        good: bool,
-        partial: bool,
-        postponed: bool,
-    ) {
-        let valid = self
-            .candidate
-            .as_ref()
-            .is_some_and(|who| who.account.is_some());
-        let many = self.failures >= self.options.max_auth_tries / 2;
-        let level = if good || !valid || many || method == "password" {
-            Level::Info
-        } else {
-            Level::Verbose
-        };
-        let word = match (postponed, partial, good) {
-            (true, ..) => "Postponed",
-            (_, true, _) => "Partial",
-            (_, _, true) => "Accepted",
-            _ => "Failed",
-        };
-        let Peer { address, port, .. } = &self.peer;
-        let device = device.map_or_else(String::new, |device| format!("/{device}"));
-        let note = self
-            .key_note
-            .as_ref()
-            .map_or_else(String::new, |note| format!(": {note}"));
-        let whom = self.whom();
-        log::write(
-            level,
-            format_args!(
-                "{word} {method}{device} for {whom} from {address} port {port} ssh2{note}"
-            ),
-        );
-    }
-
-    /// Waits until a refusal has taken a time that depends on the user's name
-    /// in a way only this daemon knows, so that it tells nothing about the user.
-    fn stretch(&mut self, start: Duration) {
-        let user = self.candidate.as_ref().map_or("", |who| who.user.as_str());
-        let digest = HashAlg::Sha512.digest(&[format!("{}{user}", self.delay_salt).as_bytes()]);
-        let number = digest
-            .first_chunk()
-            .map_or(0, |bytes| u32::from_be_bytes(*bytes));
-        let mut whole = REFUSAL.0 + Duration::from_nanos(u64::from(number) / 1000);
-        let elapsed = self.system.now().saturating_sub(start);
-        if elapsed > REFUSAL.1 {
-            return;
-        }
-        while whole < elapsed {
-            whole *= 2;
-        }
-        self.system.wait(whole.saturating_sub(elapsed));
-    }
+    names
 }
 
 fn method_name(method: &Method) -> &str {
@@ -599,6 +387,7 @@ fn method_name(method: &Method) -> &str {
         Method::Password(_) => "password",
         Method::PublicKey(_) => "publickey",
         Method::KeyboardInteractive(_) => "keyboard-interactive",
+        Method::HostBased(_) => "hostbased",
         Method::Other(name) => name,
     }
 }
@@ -620,5 +409,4 @@ fn is_too_old(shadow: &Shadow, today: i64) -> bool {
 }
 
 #[cfg(test)]
-#[path = "login_tests.rs"]
 mod tests;

@@ -1,15 +1,20 @@
 //! A hostile worker, and honest ones, against the login.
 
 use carrick_config::sshd::Options;
+use carrick_crypto::hash::HashAlg;
 use carrick_crypto::rng::SystemRng;
 use carrick_keys::{KeyType, PrivateKey};
+use carrick_proto::auth::{hostbased_signed_data, publickey_signed_data};
 use carrick_proto::kex::{KexPublics, KexTranscript};
 use std::path::Path;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
-use super::super::sign::{HostKey, Signer};
+use super::super::authorize::Terms;
+use super::super::sign::Signer;
 use super::*;
-use crate::rpc::preauth::SignKex;
+use crate::handoff::HostKey;
+use crate::rpc::preauth::{HostClaim, KeyClaim, SignKex};
 
 /// "correct horse", by libxcrypt.
 const HORSE: &str = "$5$lFW80f8V1AxMJa.g$MX0IiyWl0y4.JqJKNKfaCpljuWJJiVNpZJr./VahhX7";
@@ -17,6 +22,7 @@ const HORSE: &str = "$5$lFW80f8V1AxMJa.g$MX0IiyWl0y4.JqJKNKfaCpljuWJJiVNpZJr./Va
 struct Fake {
     options: Options,
     listed: Vec<u8>,
+    terms: Terms,
     waited: Duration,
     expires: Option<i64>,
     locked: bool,
@@ -63,8 +69,11 @@ impl System for Fake {
     fn shell_problem(&mut self, _: &Path) -> Option<&'static str> {
         None
     }
-    fn lists_key(&mut self, _: &Account, _: &Options, key: &PublicKey) -> bool {
-        key.to_blob() == self.listed
+    fn authorize(&mut self, _: &Account, _: &Options, key: &PublicKey) -> Option<Terms> {
+        (key.to_blob() == self.listed).then(|| self.terms.clone())
+    }
+    fn trusts_host(&mut self, _: &Account, _: &Options, claim: &HostClaim, _: &PublicKey) -> bool {
+        claim.host == "trusted.example"
     }
     fn options_for(&mut self, _: &str, _: bool) -> Result<Options, String> {
         Ok(self.options.clone())
@@ -117,6 +126,7 @@ fn scene(change: impl FnOnce(&mut Options, &mut Fake)) -> Scene {
     let mut fake = Fake {
         options: Options::default(),
         listed: key.public().to_blob(),
+        terms: Terms::default(),
         waited: Duration::ZERO,
         expires: None,
         locked: false,
@@ -127,10 +137,12 @@ fn scene(change: impl FnOnce(&mut Options, &mut Fake)) -> Scene {
         .to_openssh(&carrick_keys::WriteOptions::default(), &mut SystemRng)
         .unwrap();
     let keys = vec![HostKey {
-        blob: blob.clone(),
-        file,
+        public: blob.clone(),
+        certificate: None,
+        file: Some(file),
     }];
-    let signer = Signer::new(keys, vec!["ssh-ed25519".into()], &options.kex_algorithms);
+    let algorithms = vec!["ssh-ed25519".into()];
+    let signer = Signer::new(keys, None, algorithms, &options.kex_algorithms);
     let peer = Peer {
         address: "192.0.2.1".into(),
         host: "192.0.2.1".into(),
@@ -321,14 +333,14 @@ fn tries_are_counted_and_the_first_none_is_free() {
     };
     assert_eq!(
         (methods.as_slice(), partial),
-        (&NAMES.map(String::from)[..], false)
+        (&NAMES.map(String::from)[..3], false)
     );
     assert!(failed(&scene.password("me", "a")).is_some());
     assert!(failed(&scene.password("me", "b")).is_some());
     assert!(matches!(scene.password("me", "c"), Step::End(_)));
 }
 
-const NAMES: [&str; 3] = super::super::methods::NAMES;
+const NAMES: [&str; 4] = super::super::methods::NAMES;
 
 #[test]
 fn an_unknown_user_never_gets_in_and_costs_the_same() {
@@ -453,4 +465,153 @@ fn an_old_password_lets_in_to_be_changed() {
         },
         16
     ));
+}
+
+/// Terms with a forced command.
+fn forced(command: &str) -> Terms {
+    let mut terms = Terms::default();
+    terms.permissions.command = Some(command.into());
+    terms
+}
+
+#[test]
+fn what_a_key_permits_holds_for_the_login() {
+    let mut scene = scene(|_, fake| {
+        fake.terms = forced("true");
+        fake.terms.permissions.pty = false;
+    });
+    let claim = scene.claim(&scene.session_id(), "me", None);
+    let Step::In(_, user) = scene.attempt("me", claim).unwrap() else {
+        panic!()
+    };
+    assert_eq!(*user.permissions(), scene.login.system.terms.permissions);
+    let line = format!("publickey {}\n", scene.key.public().to_line(""));
+    assert_eq!(user.steps(), line);
+}
+
+#[test]
+fn a_password_permits_all_unless_a_key_came_before_it() {
+    let mut scene = scene(|_, _| {});
+    let Step::In(_, user) = scene.password("me", "correct horse") else {
+        panic!()
+    };
+    assert_eq!(*user.permissions(), Permissions::default());
+    assert_eq!(user.steps(), "password\n");
+    let mut both = self::scene(|options, fake| {
+        options.authentication_methods = vec!["publickey,password".into()];
+        fake.terms.permissions.pty = false;
+    });
+    let claim = both.claim(&both.session_id(), "me", None);
+    both.attempt("me", claim).unwrap();
+    let Step::In(_, user) = both.password("me", "correct horse") else {
+        panic!()
+    };
+    assert!(!user.permissions().pty && user.steps().ends_with("\npassword\n"));
+}
+
+#[test]
+fn a_second_key_cannot_take_back_what_the_first_forced() {
+    let mut scene = scene(|options, fake| {
+        options.authentication_methods = vec!["publickey,publickey".into()];
+        fake.terms = forced("one");
+    });
+    let claim = scene.claim(&scene.session_id(), "me", None);
+    let step = scene.attempt("me", claim).unwrap();
+    assert!(failed(&step).unwrap().1);
+    scene.key = PrivateKey::generate(KeyType::Ed25519, 0, &mut SystemRng).unwrap();
+    scene.login.system.listed = scene.key.public().to_blob();
+    scene.login.system.terms = forced("two");
+    let claim = scene.claim(&scene.session_id(), "me", None);
+    assert!(failed(&scene.attempt("me", claim).unwrap()).is_some());
+    scene.login.system.terms = Terms::default();
+    let claim = scene.claim(&scene.session_id(), "me", None);
+    let Step::In(_, user) = scene.attempt("me", claim).unwrap() else {
+        panic!()
+    };
+    assert_eq!(user.permissions().command.as_deref(), Some(&b"one"[..]));
+}
+
+#[test]
+fn root_gets_in_with_a_forced_command_where_only_that_is_allowed() {
+    let mut scene = scene(|options, _| {
+        options.permit_root_login = PermitRootLogin::ForcedCommandsOnly;
+    });
+    let claim = scene.claim(&scene.session_id(), "root", None);
+    assert!(failed(&scene.attempt("root", claim).unwrap()).is_some());
+    let mut scene = self::scene(|options, fake| {
+        options.permit_root_login = PermitRootLogin::ForcedCommandsOnly;
+        fake.terms = forced("true");
+    });
+    assert!(failed(&scene.password("root", "correct horse")).is_some());
+    let claim = scene.claim(&scene.session_id(), "root", None);
+    assert!(is_in(&scene.attempt("root", claim).unwrap()));
+}
+
+impl Scene {
+    /// The scene's key as a host's, which vouches for `local_user`.
+    fn host_claim(&self, user: &str, host: &str) -> Method {
+        let (algorithm, key) = ("ssh-ed25519", self.key.public().to_blob());
+        let session_id = self.session_id();
+        let message = hostbased_signed_data(&session_id, user, algorithm, &key, host, "ann");
+        Method::HostBased(HostClaim {
+            algorithm: algorithm.into(),
+            key,
+            host: host.into(),
+            local_user: "ann".into(),
+            signature: self.key.sign(algorithm, &message).unwrap(),
+        })
+    }
+}
+
+#[test]
+fn a_trusted_host_vouches_for_its_user() {
+    let on = |options: &mut Options, _: &mut Fake| options.hostbased_authentication = true;
+    let host = "trusted.example";
+    let mut off = scene(|_, _| {});
+    let claim = off.host_claim("me", host);
+    assert!(failed(&off.attempt("me", claim).unwrap()).is_some());
+
+    let mut scene = scene(on);
+    for (user, host) in [("me", "other.example"), ("root", host)] {
+        // Another host, or a signature that names another user here.
+        let claim = scene.host_claim(user, host);
+        assert!(failed(&scene.attempt("me", claim).unwrap()).is_some());
+    }
+    let Method::HostBased(mut changed) = scene.host_claim("me", host) else {
+        panic!()
+    };
+    changed.local_user = "root".into();
+    assert!(failed(&scene.attempt("me", Method::HostBased(changed)).unwrap()).is_some());
+    let claim = scene.host_claim("me", host);
+    let Step::In(_, user) = scene.attempt("me", claim).unwrap() else {
+        panic!()
+    };
+    let steps = user.steps();
+    assert!(steps.starts_with("hostbased ssh-ed25519 "));
+    assert!(steps.ends_with(" client user \"ann\", client host \"trusted.example\"\n"));
+}
+
+#[test]
+fn a_host_needs_an_algorithm_that_is_taken() {
+    let mut scene = scene(|options, _| {
+        options.hostbased_authentication = true;
+        options.hostbased_accepted_algorithms = vec!["rsa-sha2-512".into()];
+    });
+    let claim = scene.host_claim("me", "trusted.example");
+    assert!(failed(&scene.attempt("me", claim).unwrap()).is_some());
+}
+
+/// OpenSSH's clients look for the signature in server-sig-algs, and offer no
+/// certificate where they do not find it.
+#[test]
+fn a_client_is_told_signatures_and_each_once() {
+    let accepted = [
+        "rsa-sha2-512-cert-v01@openssh.com",
+        "ssh-ed25519-cert-v01@openssh.com",
+        "ssh-ed25519",
+        "webauthn-sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    ];
+    let told = signature_names(&accepted.map(str::to_owned));
+    let webauthn = "webauthn-sk-ecdsa-sha2-nistp256@openssh.com";
+    assert_eq!(told, ["rsa-sha2-512", "ssh-ed25519", webauthn]);
 }
