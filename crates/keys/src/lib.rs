@@ -27,6 +27,7 @@ mod bubblebabble;
 mod cert;
 mod fingerprint;
 mod format;
+pub mod helper;
 pub mod known_hosts;
 pub mod krl;
 pub mod matching;

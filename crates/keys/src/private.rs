@@ -27,7 +27,8 @@ pub enum SignError {
         /// The key's type.
         key_type: &'static str,
     },
-    /// The key is in a security key, which is not spoken to here.
+    /// The key is in a security key, which is not spoken to here: see
+    /// [`crate::helper::sk`].
     SecurityKey,
     /// The size asked for is not one that this type can have.
     BadSize {
@@ -47,7 +48,7 @@ impl fmt::Display for SignError {
                     "signature algorithm {name:?} does not go with a {key_type} key"
                 )
             }
-            Self::SecurityKey => f.write_str("signing with a security key is not supported yet"),
+            Self::SecurityKey => f.write_str("the key is in a security key"),
             Self::BadSize { bits } => write!(f, "a key of {bits} bits cannot be made"),
             Self::Failed => f.write_str("signing failed"),
         }
@@ -189,6 +190,16 @@ impl PrivateKey {
             public,
             comment,
         })
+    }
+
+    /// A key that lives in a security key, without a comment; `None` if
+    /// `public` is of another kind.
+    pub fn in_security_key(public: PublicKey, handle: SkHandle) -> Option<Self> {
+        matches!(
+            public,
+            PublicKey::SkEd25519 { .. } | PublicKey::SkEcdsa { .. }
+        )
+        .then(|| Self::from_sk(public, handle, Vec::new()))
     }
 
     pub(crate) fn from_sk(public: PublicKey, handle: SkHandle, comment: Vec<u8>) -> Self {

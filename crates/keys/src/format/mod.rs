@@ -11,6 +11,7 @@ mod public_file;
 mod putty;
 mod rfc4716;
 mod ssh_com;
+pub(crate) mod token;
 
 use core::fmt;
 
