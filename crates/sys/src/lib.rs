@@ -13,6 +13,7 @@ pub mod pty;
 pub mod sandbox;
 pub mod shadow;
 pub mod signals;
+pub mod sk;
 pub mod socket;
 pub mod termios;
 pub mod tty;
