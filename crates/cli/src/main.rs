@@ -7,11 +7,16 @@ mod account;
 mod agent_socket;
 mod connect;
 mod getopt;
+mod helper;
 mod home;
 mod keyfile;
 mod keygen;
 mod log;
+mod pkcs11;
+mod pkcs11_helper;
 mod prompt;
+mod sk;
+mod sk_helper;
 mod ssh;
 mod text;
 
@@ -23,7 +28,12 @@ use std::process::ExitCode;
 /// A program: takes the arguments after its name.
 type Program = fn(Vec<OsString>) -> ExitCode;
 
-const PROGRAMS: &[(&str, Program)] = &[("ssh", ssh::main), ("ssh-keygen", keygen::main)];
+const PROGRAMS: &[(&str, Program)] = &[
+    ("ssh", ssh::main),
+    ("ssh-keygen", keygen::main),
+    ("ssh-pkcs11-helper", pkcs11_helper::main),
+    ("ssh-sk-helper", sk_helper::main),
+];
 
 /// The program called `name`, which may be a path.
 fn program(name: &OsStr) -> Option<Program> {

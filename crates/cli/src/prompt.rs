@@ -58,7 +58,7 @@ fn route(require: Option<&str>, display: bool, terminal: bool) -> Route {
 }
 
 /// Whether there is a display for an askpass program's window.
-fn has_display() -> bool {
+pub(crate) fn has_display() -> bool {
     ["DISPLAY", "WAYLAND_DISPLAY"]
         .iter()
         .any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
@@ -127,23 +127,27 @@ pub(crate) fn permit(question: &str) -> bool {
     }
 }
 
-/// Starts the askpass program and takes the first line of its output. `kind`
-/// tells it what kind of question that is, if it is not for a secret.
-fn askpass(prompt: &str, kind: Option<&str>) -> io::Result<Option<Answer>> {
+/// The askpass program with a text to show. `kind` tells it what kind that
+/// is, if it is not a question for a secret.
+pub(crate) fn askpass_command(text: &str, kind: Option<&str>) -> Command {
     let program = std::env::var_os("SSH_ASKPASS").unwrap_or_else(|| DEFAULT_ASKPASS.into());
-    let mut command = Command::new(&program);
+    let mut command = Command::new(program);
     if let Some(kind) = kind {
         command.env("SSH_ASKPASS_PROMPT", kind);
     }
+    command.arg(text).stdin(Stdio::null());
+    command
+}
+
+/// Starts the askpass program and takes the first line of its output. `kind`
+/// tells it what kind of question that is, if it is not for a secret.
+fn askpass(prompt: &str, kind: Option<&str>) -> io::Result<Option<Answer>> {
+    let mut command = askpass_command(prompt, kind);
+    let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
-        .arg(prompt)
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|e| {
-            let program = program.to_string_lossy();
-            io::Error::other(format!("exec({program}): {}", os_error(&e)))
-        })?;
+        .map_err(|e| io::Error::other(format!("exec({program}): {}", os_error(&e))))?;
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_ANSWER + 1));
     if let Some(out) = child.stdout.take() {
         out.take(MAX_ANSWER as u64).read_to_end(&mut text)?;

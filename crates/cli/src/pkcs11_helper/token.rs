@@ -1,0 +1,341 @@
+//! A PKCS#11 library and the tokens in its slots.
+
+use carrick_keys::PublicKey;
+use carrick_keys::helper::pkcs11::{TokenKey, certificate_key, ec_key, ecdsa_structure, rsa_key};
+use carrick_wire::Secret;
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::Mechanism;
+use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
+use cryptoki::types::RawAuthPin;
+
+use crate::log::{debug, debug2, verbose};
+
+/// Most keys that are taken from a token.
+const KEYS_MAX: usize = 1024;
+
+/// Why it did not work.
+pub(super) enum Fault {
+    /// The token of that name wants a PIN first.
+    LoginNeeded(String),
+    /// The PIN was wrong.
+    Pin,
+    /// The library is of no use.
+    Provider(String),
+    /// The token did not do it.
+    Token(String),
+}
+
+impl From<Error> for Fault {
+    fn from(e: Error) -> Self {
+        match e {
+            Error::Pkcs11(RvError::PinIncorrect | RvError::PinLenRange, _) => Self::Pin,
+            // The library's words for them go over many lines.
+            Error::Pkcs11(code, function) => Self::Token(format!("{function}: {code:?}")),
+            other => Self::Token(other.to_string()),
+        }
+    }
+}
+
+/// A loaded library.
+pub(super) struct Provider {
+    path: String,
+    tokens: Vec<Token>,
+}
+
+/// A token that is there.
+struct Token {
+    label: String,
+    session: Session,
+    needs_login: bool,
+    /// The reader has keys of its own for the PIN.
+    keypad: bool,
+    logged_in: bool,
+    keys: Vec<Found>,
+}
+
+/// A key in a token.
+struct Found {
+    blob: Vec<u8>,
+    key: PublicKey,
+    label: String,
+    /// What the private key has in common with it.
+    id: Vec<u8>,
+}
+
+impl Provider {
+    /// Loads the library at `path`, which runs its code.
+    pub(super) fn load(path: &str) -> Result<Self, Fault> {
+        let unusable = |e: Error| Fault::Provider(format!("provider {path}: {e}"));
+        let context = Pkcs11::new(path).map_err(unusable)?;
+        context
+            .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
+            .map_err(unusable)?;
+        if let Ok(info) = context.get_library_info() {
+            debug!(
+                "provider {path}: manufacturerID <{}> cryptokiVersion {} \
+                 libraryDescription <{}> libraryVersion {}",
+                info.manufacturer_id(),
+                info.cryptoki_version(),
+                info.library_description(),
+                info.library_version()
+            );
+        }
+        let slots = context.get_slots_with_token().map_err(unusable)?;
+        let tokens = slots
+            .into_iter()
+            .filter_map(|slot| {
+                Token::open(&context, slot)
+                    .inspect_err(|e| debug!("provider {path} slot {slot}: {e}"))
+                    .ok()
+                    .flatten()
+            })
+            .collect();
+        Ok(Self {
+            path: path.to_owned(),
+            tokens,
+        })
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn has(&self, blob: &[u8]) -> bool {
+        self.tokens.iter().any(|t| t.find(blob).is_some())
+    }
+
+    fn token_of(&mut self, blob: &[u8]) -> Result<&mut Token, Fault> {
+        self.tokens
+            .iter_mut()
+            .find(|t| t.find(blob).is_some())
+            .ok_or_else(|| Fault::Token("no such key in any token".into()))
+    }
+
+    /// Lists the keys of all tokens, with a PIN after logging in to them.
+    pub(super) fn list(&mut self, pin: Option<&Secret>) -> Result<Vec<TokenKey>, Fault> {
+        let mut keys: Vec<TokenKey> = Vec::new();
+        let mut locked = None;
+        for token in &mut self.tokens {
+            if pin.is_some() {
+                token.login(pin)?;
+            }
+            token.read_keys()?;
+            if token.keys.is_empty() && token.is_locked() {
+                // Some tokens show nothing before.
+                locked.get_or_insert_with(|| token.label.clone());
+            }
+            for found in &token.keys {
+                if !keys.iter().any(|k| k.key == found.key) {
+                    keys.push(TokenKey {
+                        key: found.key.clone(),
+                        label: found.label.clone(),
+                    });
+                }
+            }
+        }
+        match locked {
+            Some(token) if keys.is_empty() && pin.is_none() => Err(Fault::LoginNeeded(token)),
+            _ => Ok(keys),
+        }
+    }
+
+    /// Unlocks the token that has the key.
+    pub(super) fn login_for(&mut self, blob: &[u8], pin: &Secret) -> Result<(), Fault> {
+        self.token_of(blob)?.login(Some(pin))
+    }
+
+    /// What the token that has the key makes of `data`.
+    pub(super) fn sign(&mut self, blob: &[u8], data: &[u8]) -> Result<Vec<u8>, Fault> {
+        self.token_of(blob)?.sign(blob, data)
+    }
+}
+
+impl Token {
+    /// The token in `slot`; `None` for one that was never set up.
+    fn open(context: &Pkcs11, slot: Slot) -> Result<Option<Self>, Error> {
+        let info = context.get_token_info(slot)?;
+        debug!(
+            "slot {slot}: label <{}> manufacturerID <{}> model <{}> serial <{}>",
+            info.label(),
+            info.manufacturer_id(),
+            info.model(),
+            info.serial_number()
+        );
+        if !info.token_initialized() {
+            debug2!("ignoring uninitialised token in slot {slot}");
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            label: info.label().to_owned(),
+            session: context.open_ro_session(slot)?,
+            needs_login: info.login_required(),
+            keypad: info.protected_authentication_path(),
+            logged_in: false,
+            keys: Vec::new(),
+        }))
+    }
+
+    fn is_locked(&self) -> bool {
+        self.needs_login && !self.logged_in
+    }
+
+    fn find(&self, blob: &[u8]) -> Option<&Found> {
+        self.keys.iter().find(|k| k.blob == blob)
+    }
+
+    /// Logs in, if that is needed: with the PIN, or at the reader.
+    fn login(&mut self, pin: Option<&Secret>) -> Result<(), Fault> {
+        if !self.is_locked() {
+            return Ok(());
+        }
+        let done = if self.keypad {
+            verbose!("Deferring PIN entry to reader keypad.");
+            self.session.login(UserType::User, None)
+        } else {
+            let Some(pin) = pin else {
+                return Err(Fault::LoginNeeded(self.label.clone()));
+            };
+            let pin = RawAuthPin::new(Box::new(pin.expose().to_vec()));
+            self.session.login_with_raw(UserType::User, &pin)
+        };
+        match done {
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                self.logged_in = true;
+                Ok(())
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Looks for keys: in certificates, then bare ones.
+    fn read_keys(&mut self) -> Result<(), Fault> {
+        let mut keys: Vec<Found> = Vec::new();
+        for class in [ObjectClass::CERTIFICATE, ObjectClass::PUBLIC_KEY] {
+            let objects = self.session.find_objects(&[Attribute::Class(class)])?;
+            for object in objects.into_iter().take(KEYS_MAX) {
+                match self.read_key(class, object) {
+                    Ok(Some(found)) if !keys.iter().any(|k| k.blob == found.blob) => {
+                        keys.push(found);
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) => debug!("skipping unsupported key type"),
+                    Err(e) => debug!("failed to fetch key: {e}"),
+                }
+            }
+        }
+        self.keys = keys;
+        Ok(())
+    }
+
+    /// What one object has; `None` for a kind of key that SSH does not know.
+    fn read_key(&self, class: ObjectClass, object: ObjectHandle) -> Result<Option<Found>, Error> {
+        let wanted = [
+            AttributeType::Id,
+            AttributeType::Label,
+            AttributeType::KeyType,
+            AttributeType::Modulus,
+            AttributeType::PublicExponent,
+            AttributeType::EcParams,
+            AttributeType::EcPoint,
+        ];
+        let in_certificate = [
+            AttributeType::Id,
+            AttributeType::Label,
+            AttributeType::Value,
+        ];
+        let certificate = class == ObjectClass::CERTIFICATE;
+        let wanted: &[_] = if certificate {
+            &in_certificate
+        } else {
+            &wanted
+        };
+        let mut parts = Parts::default();
+        for attribute in self.session.get_attributes(object, wanted)? {
+            match attribute {
+                Attribute::Id(id) => parts.id = id,
+                Attribute::Label(label) => parts.label = label,
+                Attribute::KeyType(kind) => parts.kind = Some(kind),
+                Attribute::Modulus(bytes) => parts.modulus = bytes,
+                Attribute::PublicExponent(bytes) => parts.exponent = bytes,
+                Attribute::EcParams(bytes) => parts.params = bytes,
+                Attribute::EcPoint(bytes) => parts.point = bytes,
+                Attribute::Value(bytes) => parts.value = bytes,
+                _ => {}
+            }
+        }
+        let key = match parts.kind {
+            _ if certificate => certificate_key(&parts.value),
+            Some(KeyType::RSA) => rsa_key(&parts.exponent, &parts.modulus),
+            Some(KeyType::EC | KeyType::EC_EDWARDS) => ec_key(&parts.params, &parts.point),
+            _ => None,
+        };
+        Ok(key.map(|key| Found {
+            blob: key.to_blob(),
+            key,
+            label: String::from_utf8_lossy(&parts.label).into_owned(),
+            id: parts.id,
+        }))
+    }
+
+    fn sign(&mut self, blob: &[u8], data: &[u8]) -> Result<Vec<u8>, Fault> {
+        if self.keypad {
+            self.login(None)?;
+        }
+        let Some(found) = self.find(blob) else {
+            return Err(Fault::Token("no such key in any token".into()));
+        };
+        let template = [
+            Attribute::Class(ObjectClass::PRIVATE_KEY),
+            Attribute::Id(found.id.clone()),
+            Attribute::Sign(true),
+        ];
+        let mut privates = self.session.find_objects(&template)?;
+        if privates.is_empty() {
+            // Some tokens do not say which keys sign.
+            privates = self.session.find_objects(&template[..2])?;
+        }
+        let Some(private) = privates.first().copied() else {
+            return Err(if self.is_locked() {
+                Fault::LoginNeeded(self.label.clone())
+            } else {
+                Fault::Token("no private key for that public key".into())
+            });
+        };
+        let mechanism = match found.key {
+            PublicKey::Rsa { .. } => Mechanism::RsaPkcs,
+            PublicKey::Ecdsa { .. } => Mechanism::Ecdsa,
+            _ => Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519)),
+        };
+        match self.session.sign(&mechanism, private, data) {
+            Ok(made) if matches!(found.key, PublicKey::Ecdsa { .. }) => ecdsa_structure(&made)
+                .ok_or_else(|| Fault::Token("the token's signature has an odd form".into())),
+            Ok(made) => Ok(made),
+            Err(Error::Pkcs11(RvError::UserNotLoggedIn, _)) if self.is_locked() => {
+                Err(Fault::LoginNeeded(self.label.clone()))
+            }
+            Err(Error::Pkcs11(RvError::UserNotLoggedIn, _)) => Err(Fault::Token(
+                "the key wants a PIN at each use (CKA_ALWAYS_AUTHENTICATE), \
+                 which is not supported"
+                    .into(),
+            )),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+/// What an object's attributes are.
+#[derive(Default)]
+struct Parts {
+    id: Vec<u8>,
+    label: Vec<u8>,
+    kind: Option<KeyType>,
+    modulus: Vec<u8>,
+    exponent: Vec<u8>,
+    params: Vec<u8>,
+    point: Vec<u8>,
+    value: Vec<u8>,
+}
