@@ -4,15 +4,15 @@
 //! What a hostile library can do: whatever its process can, which is the
 //! user's own but has in it only the request (a PIN may be in that). It can
 //! answer anything, so each answer is bounded, parsed whole and, where it is
-//! a signature, verified. It can stay silent: whoever cannot wait asks in a
-//! thread of its own, and ends the helper from elsewhere by [`Stopper`].
+//! a signature, verified. It can stay silent: a user who is there ends that,
+//! and whoever cannot wait sets [`Helper::patience`].
 
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use carrick_keys::helper::message_len;
 use carrick_sys::process::own_executable;
@@ -23,22 +23,8 @@ use crate::log::{self, Level, debug3};
 /// A running helper. It is ended when this is dropped.
 pub(crate) struct Helper {
     socket: UnixStream,
-    child: Arc<Mutex<Child>>,
-}
-
-/// Ends a helper, from whichever thread.
-#[derive(Clone)]
-pub(crate) struct Stopper(Arc<Mutex<Child>>);
-
-impl Stopper {
-    /// Ends it. Whoever waits for its answer gets an error.
-    pub(crate) fn stop(&self) {
-        if let Ok(mut child) = self.0.lock() {
-            // It may have ended already.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+    child: Child,
+    patience: Option<Duration>,
 }
 
 impl Helper {
@@ -64,26 +50,58 @@ impl Helper {
             .spawn()?;
         Ok(Self {
             socket,
-            child: Arc::new(Mutex::new(child)),
+            child,
+            patience: None,
         })
     }
 
-    /// What ends it, to be kept elsewhere.
-    pub(crate) fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.child))
+    /// Waits no longer than that for any answer.
+    pub(crate) fn patience(mut self, time: Duration) -> Self {
+        self.patience = Some(time);
+        self
     }
 
     /// Sends a message and waits for the answer, which is returned without
     /// its length.
     pub(crate) fn ask(&mut self, message: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
-        self.socket.write_all(message)?;
-        read_message(&mut self.socket)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let end = self.patience.map(|time| Instant::now() + time);
+        let mut socket = Timed {
+            socket: &self.socket,
+            end,
+        };
+        socket.socket.set_write_timeout(self.patience)?;
+        (&self.socket).write_all(message)?;
+        read_message(&mut socket)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        self.stopper().stop();
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A socket that is read from until a moment, however little comes at a time.
+struct Timed<'a> {
+    socket: &'a UnixStream,
+    end: Option<Instant>,
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if let Some(end) = self.end {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.socket.set_read_timeout(Some(left))?;
+        }
+        match self.socket.read(buf) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::TimedOut.into()),
+            other => other,
+        }
     }
 }
 

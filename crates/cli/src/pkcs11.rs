@@ -2,12 +2,13 @@
 //! for as long as its keys are in use.
 
 use std::io;
+use std::time::Duration;
 
 use carrick_keys::PublicKey;
 use carrick_keys::helper::pkcs11::{Answer, PIN_INCORRECT, Request, Signing, TokenKey};
 use carrick_wire::Secret;
 
-use crate::helper::{Helper, Stopper};
+use crate::helper::Helper;
 use crate::log::{debug, error};
 use crate::prompt::{Ask, ask};
 
@@ -42,24 +43,31 @@ fn refused(code: u32) -> String {
 impl Provider {
     /// Loads the library at `path` and lists its keys. With `interactive`,
     /// the user is asked for a PIN where it is needed.
-    pub(crate) fn load(
-        path: &str,
-        pin: Option<&Secret>,
-        interactive: bool,
-    ) -> Result<Self, String> {
-        Self::load_shown(path, pin, interactive, |_| {})
+    pub(crate) fn load(path: &str, interactive: bool) -> Result<Self, String> {
+        Self::open(path, None, interactive, None)
     }
 
-    /// As [`Self::load`]; `started` gets what ends the helper.
-    pub(crate) fn load_shown(
+    /// As [`Self::load`], with a PIN that is known; nobody is asked for one,
+    /// and no answer is waited for longer than `patience`.
+    pub(crate) fn load_unlocked(
+        path: &str,
+        pin: &Secret,
+        patience: Duration,
+    ) -> Result<Self, String> {
+        Self::open(path, Some(pin), false, Some(patience))
+    }
+
+    fn open(
         path: &str,
         pin: Option<&Secret>,
         interactive: bool,
-        started: impl FnOnce(Stopper),
+        patience: Option<Duration>,
     ) -> Result<Self, String> {
         let mut helper = Helper::start("ssh-pkcs11-helper", "SSH_PKCS11_HELPER")
             .map_err(|e| format!("ssh-pkcs11-helper: {}", crate::text::os_error(&e)))?;
-        started(helper.stopper());
+        if let Some(time) = patience {
+            helper = helper.patience(time);
+        }
         let mut request = Request::AddProvider {
             provider: path,
             pin: pin.cloned().unwrap_or_default(),
@@ -91,11 +99,6 @@ impl Provider {
     /// Its keys.
     pub(crate) fn keys(&self) -> &[TokenKey] {
         &self.keys
-    }
-
-    /// What ends the helper, if its library keeps silent.
-    pub(crate) fn stopper(&self) -> Stopper {
-        self.helper.stopper()
     }
 
     /// A signature blob over `data`, which is verified.

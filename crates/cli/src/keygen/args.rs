@@ -52,6 +52,8 @@ pub(super) struct Args {
     pub(super) hash: FingerprintHash,
     /// `-O`, in order.
     pub(super) options: Vec<String>,
+    /// `-w`
+    pub(super) provider: Option<String>,
     /// `-B`
     pub(super) bubblebabble: bool,
     /// `-l` beside a mode of its own (`-F -l`).
@@ -107,6 +109,8 @@ fn take(flag: char, value: OsString, out: &mut Args, modes: &mut Modes) -> Resul
         'i' | 'X' => modes.import = true,
         'H' => modes.hash = true,
         'A' => modes.host_keys = true,
+        'K' => modes.download = true,
+        'w' => out.provider = Some(words),
         'F' => {
             modes.find = true;
             modes.host = Some(words);
@@ -247,6 +251,7 @@ mod tests {
             (&["-M", "generate", "out"], Mode::GenerateModuli),
             (&["-M", "screen", "out"], Mode::ScreenModuli),
             (&["-A"], Mode::HostKeys),
+            (&["-K", "-w", "p"], Mode::Download),
         ] {
             assert_eq!(run(words).ok().map(|a| a.mode), Some(mode), "{words:?}");
         }

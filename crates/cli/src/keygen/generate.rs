@@ -10,6 +10,7 @@ use carrick_keys::{
 use carrick_wire::Secret;
 
 use super::args::{Args, Form};
+use super::security_key::{Attestation, Enrollment};
 use super::{Outcome, Stop, files};
 use crate::prompt::{Answer, Ask, ask_or_empty};
 use crate::text::os_error;
@@ -20,11 +21,18 @@ use crate::{account, home};
 pub(super) fn run(args: &Args) -> Outcome {
     let name = args.kind.as_deref().unwrap_or("ed25519");
     let (kind, bits) = kind(name, args.bits)?;
+    let enrollment = Enrollment::new(args, kind)?;
     if !args.quiet {
         outln!("Generating public/private {name} key pair.");
     }
-    let mut key = PrivateKey::generate(kind, bits, &mut SystemRng)
-        .map_err(|e| Stop::fatal(format!("ssh-keygen: {e}")))?;
+    let (mut key, attestation) = match enrollment {
+        Some(enrollment) => enrollment.run(args)?,
+        None => {
+            let key = PrivateKey::generate(kind, bits, &mut SystemRng)
+                .map_err(|e| Stop::fatal(format!("ssh-keygen: {e}")))?;
+            (key, Attestation::NONE)
+        }
+    };
     let path = files::name(args, "Enter file in which to save the key")?;
     match home::ensure_ssh_directory(&path) {
         Ok(true) if !args.quiet => {
@@ -60,7 +68,7 @@ pub(super) fn run(args: &Args) -> Outcome {
             randomart(public, args.hash)
         );
     }
-    Ok(())
+    attestation.save(args.quiet)
 }
 
 /// The type of that name and the size to make, from `-b` or by default. An
@@ -84,9 +92,6 @@ pub(super) fn kind(name: &str, bits: Option<u32>) -> Outcome<(KeyType, u32)> {
             "Invalid RSA key length: maximum is {RSA_BITS_MAX} bits"
         ))),
         (KeyType::Rsa, Some(bits)) => Ok((kind, bits)),
-        (KeyType::SkEd25519 | KeyType::SkEcdsa, _) => Err(Stop::fatal(format!(
-            "key type {name} is not built yet in this version of Carrick."
-        ))),
         _ => Ok((kind, 0)),
     }
 }

@@ -10,6 +10,7 @@ mod hosts;
 mod mode;
 mod moduli;
 mod record;
+mod security_key;
 mod show;
 mod usage;
 
@@ -69,6 +70,7 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
         Mode::ResourceRecord(host) => record::run(&args, host),
         Mode::GenerateModuli => moduli::generate(&args),
         Mode::ScreenModuli => moduli::screen(&args),
+        Mode::Download => security_key::download(&args),
         Mode::HostKeys => {
             host_keys::run(&args);
             Ok(())

@@ -34,6 +34,8 @@ pub(super) enum Mode {
     ScreenModuli,
     /// `-A`
     HostKeys,
+    /// `-K`
+    Download,
 }
 
 /// The mode flags seen.
@@ -52,6 +54,7 @@ pub(super) struct Modes {
     pub(super) host: Option<String>,
     pub(super) moduli: Option<Mode>,
     pub(super) host_keys: bool,
+    pub(super) download: bool,
 }
 
 impl Modes {
@@ -70,6 +73,7 @@ impl Modes {
         out.hashed = self.hash;
         let host = self.host.unwrap_or_default();
         out.mode = match self.moduli {
+            _ if self.download => Mode::Download,
             _ if self.find => Mode::FindHost(host),
             _ if self.remove => Mode::RemoveHost(host),
             _ if self.hash => Mode::HashHosts,

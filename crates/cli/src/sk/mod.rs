@@ -3,9 +3,12 @@
 mod notice;
 
 use std::io;
+use std::time::Duration;
 
 use carrick_keys::helper::MessageError;
-use carrick_keys::helper::sk::{Answer, Enroll, Failure, Log, Request, ResidentKey};
+use carrick_keys::helper::sk::{
+    Answer, Enroll, FLAG_USER_PRESENCE, FLAG_USER_VERIFICATION, Failure, Log, Request, ResidentKey,
+};
 use carrick_keys::{PrivateKey, PublicKey};
 use carrick_wire::Secret;
 
@@ -28,9 +31,8 @@ pub(crate) fn provider(setting: Option<&str>) -> String {
         .unwrap_or_else(|| INTERNAL.to_owned())
 }
 
-/// Starts a helper for one request and takes its answer. `started` is shown
-/// the helper before it is asked anything.
-fn ask_helper(request: &Request<'_>, started: impl FnOnce(&Helper)) -> Result<Answer, Failure> {
+/// Starts a helper for one request and takes its answer.
+fn ask_helper(request: &Request<'_>, patience: Option<Duration>) -> Result<Answer, Failure> {
     let log = Log {
         stderr: log::is_on_stderr(),
         level: log::level() as u32,
@@ -40,7 +42,9 @@ fn ask_helper(request: &Request<'_>, started: impl FnOnce(&Helper)) -> Result<An
         Failure::INTERNAL
     };
     let mut helper = Helper::start("ssh-sk-helper", "SSH_SK_HELPER").map_err(lost)?;
-    started(&helper);
+    if let Some(time) = patience {
+        helper = helper.patience(time);
+    }
     let message = helper.ask(&request.to_message(log)).map_err(lost)?;
     match Answer::parse(&message) {
         Ok(Answer::Failed(why)) => Err(why),
@@ -57,14 +61,14 @@ fn wrong_kind<T>() -> Result<T, Failure> {
     Err(Failure::INVALID_FORMAT)
 }
 
-/// A signature blob over `data` by a key in a security key. `started` is shown
-/// the helper, so that somebody can end it.
+/// A signature blob over `data` by a key in a security key, which is waited
+/// for no longer than `patience` if that is given.
 pub(crate) fn sign(
     provider: &str,
     key: &PrivateKey,
     data: &[u8],
     pin: Option<&Secret>,
-    started: impl FnOnce(&Helper),
+    patience: Option<Duration>,
 ) -> Result<Vec<u8>, Failure> {
     let request = Request::Sign {
         provider,
@@ -72,7 +76,7 @@ pub(crate) fn sign(
         data,
         pin,
     };
-    let Answer::Signature(blob) = ask_helper(&request, started)? else {
+    let Answer::Signature(blob) = ask_helper(&request, patience)? else {
         return wrong_kind();
     };
     // A library can say anything. Whether a touch was needed is for whoever
@@ -86,7 +90,7 @@ pub(crate) fn sign(
 
 /// Makes a key; with it comes what attests where it was made.
 pub(crate) fn enroll(new: Enroll<'_>) -> Result<(PrivateKey, Vec<u8>), Failure> {
-    match ask_helper(&Request::Enroll(new), |_| {})? {
+    match ask_helper(&Request::Enroll(new), None)? {
         Answer::Enrolled { key, attestation }
             if key.public().kind() == new.kind && application(key.public()) == new.application =>
         {
@@ -107,7 +111,7 @@ pub(crate) fn load_resident(
         device,
         pin,
     };
-    match ask_helper(&request, |_| {})? {
+    match ask_helper(&request, None)? {
         Answer::Resident(keys) => Ok(keys),
         _ => wrong_kind(),
     }
@@ -130,25 +134,21 @@ pub(crate) fn ask_pin(prompt: &str, stdin: bool) -> Option<Secret> {
 }
 
 /// Signs for a user who is there: asks for the PIN where the key wants one,
-/// or turns out to, and calls for a touch with what `notice` begins.
+/// or turns out to, and calls for a touch.
 pub(crate) fn sign_with_user(
     provider: &str,
     key: &PrivateKey,
     data: &[u8],
-    pin_prompt: Option<&str>,
+    pin_prompt: &str,
     notice: impl Fn() -> Notice,
+    patience: Option<Duration>,
 ) -> Result<Vec<u8>, Failure> {
-    use carrick_keys::helper::sk::{FLAG_USER_PRESENCE, FLAG_USER_VERIFICATION};
     let flags = key.security_key().map_or(0, |sk| sk.flags);
-    let ask = || pin_prompt.and_then(|prompt| ask_pin(prompt, false));
-    let mut pin = if flags & FLAG_USER_VERIFICATION != 0 {
-        ask()
-    } else {
-        None
-    };
+    let mut pin = (flags & FLAG_USER_VERIFICATION != 0)
+        .then(|| ask_pin(pin_prompt, false).unwrap_or_default());
     loop {
         let touch = (flags & FLAG_USER_PRESENCE != 0).then(&notice);
-        match sign(provider, key, data, pin.as_ref(), |_| {}) {
+        match sign(provider, key, data, pin.as_ref(), patience) {
             Ok(blob) => {
                 if let Some(touch) = touch {
                     touch.complete("User presence confirmed");
@@ -158,7 +158,7 @@ pub(crate) fn sign_with_user(
             Err(Failure::PIN_REQUIRED) if pin.is_none() => {
                 drop(touch);
                 debug!("sk_sign: the security key asks for a PIN");
-                pin = Some(ask().ok_or(Failure::PIN_REQUIRED)?);
+                pin = Some(ask_pin(pin_prompt, false).ok_or(Failure::PIN_REQUIRED)?);
             }
             Err(why) => return Err(why),
         }

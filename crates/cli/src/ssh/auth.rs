@@ -11,9 +11,11 @@ use carrick_wire::Secret;
 use zeroize::Zeroizing;
 
 use super::agent::Agent;
+use super::hardware;
 use super::identity::{self, Identity};
 use super::methods::{Method, Methods};
 use crate::log::{self, Level, debug, debug2, debug3, error, info, verbose};
+use crate::pkcs11::Provider;
 use crate::prompt::{Ask, ask_or_empty};
 
 /// How the login ended.
@@ -33,6 +35,7 @@ pub(super) struct Authenticator<'a> {
     host: &'a str,
     methods: Methods,
     agent: Option<Agent>,
+    tokens: Option<Provider>,
     identities: Option<Vec<Identity>>,
     /// How many of them were offered; the last of those is the present one.
     offered: usize,
@@ -64,6 +67,7 @@ impl<'a> Authenticator<'a> {
             host: options.host_key_alias.as_ref().unwrap_or(&options.hostname),
             methods,
             agent: None,
+            tokens: None,
             identities: None,
             offered: 0,
             passwords: 0,
@@ -135,7 +139,12 @@ impl<'a> Authenticator<'a> {
             if let Some(agent) = &mut self.agent {
                 agent.bind(self.login);
             }
-            self.identities = Some(identity::collect(self.options, self.agent.as_mut()));
+            self.tokens = hardware::load_tokens(self.options);
+            self.identities = Some(identity::collect(
+                self.options,
+                self.agent.as_mut(),
+                self.tokens.as_ref(),
+            ));
         }
         loop {
             self.offered += 1;
@@ -202,7 +211,9 @@ impl<'a> Authenticator<'a> {
 
     /// A signature by the agent, or by the file's key.
     fn signature(&mut self, blob: &[u8], data: &[u8], algorithm: &str) -> Option<Vec<u8>> {
-        let (name, in_agent) = self.current().map(|i| (i.name.clone(), i.in_agent))?;
+        let (name, in_agent, in_token) = self
+            .current()
+            .map(|i| (i.name.clone(), i.in_agent, i.in_token))?;
         let failed = |why: &str, kind: &str| {
             error!("sign_and_send_pubkey: signing failed for {kind} \"{name}\": {why}");
         };
@@ -218,10 +229,19 @@ impl<'a> Authenticator<'a> {
                 Some(Ok(signature)) => return Some(signature),
                 Some(Err(why)) => {
                     failed(&why, &kind);
-                    self.current()?.path.as_ref()?;
+                    if !in_token {
+                        self.current()?.path.as_ref()?;
+                    }
                 }
                 None => {}
             }
+        }
+        if in_token {
+            let tokens = self.tokens.as_mut()?;
+            let signed = PublicKey::from_blob(blob)
+                .map_err(|e| e.to_string())
+                .and_then(|key| tokens.sign(&key, algorithm, data));
+            return signed.map_err(|why| failed(&why, &kind)).ok();
         }
         let private = self.open_current()?;
         if private.public().to_blob() != blob {
@@ -231,9 +251,8 @@ impl<'a> Authenticator<'a> {
             );
             return None;
         }
-        private
-            .sign(algorithm, data)
-            .map_err(|e| failed(&e.to_string(), &kind))
+        hardware::sign(self.options, &private, &name, algorithm, data)
+            .map_err(|why| failed(&why, &kind))
             .ok()
     }
 
@@ -275,7 +294,7 @@ impl<'a> Authenticator<'a> {
         let data = self
             .login
             .publickey_signed_data(self.user, &algorithm, &blob);
-        match private.sign(&algorithm, &data) {
+        match hardware::sign(self.options, &private, &name, &algorithm, &data) {
             Ok(signature) => Ok(Some(
                 self.login
                     .publickey(self.user, &algorithm, &blob, &signature)

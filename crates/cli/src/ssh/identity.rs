@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use carrick_config::ssh::Options;
+use carrick_keys::helper::pkcs11::TokenKey;
 use carrick_keys::{
     FingerprintHash, KeyFileError, PrivateKey, PublicKey, algorithm, parse_public_file,
     public_of_private_file,
@@ -12,6 +13,7 @@ use carrick_wire::Secret;
 
 use super::agent::Agent;
 use crate::log::{debug, debug2, debug3, error, info};
+use crate::pkcs11::Provider;
 use crate::prompt::{Ask, ask_or_empty};
 use crate::text::os_error;
 use crate::{home, keyfile};
@@ -26,11 +28,25 @@ pub(super) struct Identity {
     pub(super) key: Option<PublicKey>,
     /// The agent has it.
     pub(super) in_agent: bool,
+    /// It is in a PKCS#11 token.
+    pub(super) in_token: bool,
     /// The user named the file.
     pub(super) user_provided: bool,
 }
 
 impl Identity {
+    /// A key in a PKCS#11 token.
+    fn from_token(found: &TokenKey) -> Self {
+        Self {
+            name: found.label.clone(),
+            path: None,
+            key: Some(found.key.clone()),
+            in_agent: false,
+            in_token: true,
+            user_provided: true,
+        }
+    }
+
     /// For the log.
     pub(super) fn describe(&self) -> String {
         let mut text = self.name.clone();
@@ -42,6 +58,9 @@ impl Identity {
         if self.user_provided {
             text += " explicit";
         }
+        if self.in_token {
+            text += " token";
+        }
         if self.in_agent {
             text += " agent";
         }
@@ -49,14 +68,21 @@ impl Identity {
     }
 }
 
-/// All keys to offer: those of files that the agent has too (in its order),
-/// the agent's others, then the files.
-pub(super) fn collect(options: &Options, agent: Option<&mut Agent>) -> Vec<Identity> {
-    let mut files: Vec<Identity> = options
-        .identity_files
-        .iter()
-        .filter_map(|file| from_file(options, &file.path, file.user_provided))
-        .collect();
+/// All keys to offer: those of tokens and files that the agent has too (in
+/// its order), the agent's others, then the tokens' and the files'.
+pub(super) fn collect(
+    options: &Options,
+    agent: Option<&mut Agent>,
+    tokens: Option<&Provider>,
+) -> Vec<Identity> {
+    let in_token = tokens.map(Provider::keys).unwrap_or_default();
+    let mut files: Vec<Identity> = in_token.iter().map(Identity::from_token).collect();
+    files.extend(
+        options
+            .identity_files
+            .iter()
+            .filter_map(|file| from_file(options, &file.path, file.user_provided)),
+    );
     let mut preferred = Vec::new();
     let mut only_agent = Vec::new();
     for held in agent.map(Agent::identities).unwrap_or_default() {
@@ -78,6 +104,7 @@ pub(super) fn collect(options: &Options, agent: Option<&mut Agent>) -> Vec<Ident
                 path: None,
                 key: Some(key),
                 in_agent: true,
+                in_token: false,
                 user_provided: false,
             });
         }
@@ -108,8 +135,7 @@ fn is_usable(options: &Options, identity: &Identity) -> bool {
         debug!("Skipping RSA key {} - Invalid key length", identity.name);
         return false;
     }
-    // A security key's signature has to come from the agent.
-    identity.in_agent || !key.key_type().starts_with("sk-")
+    true
 }
 
 fn is_for(key: &PublicKey, name: &str) -> bool {
@@ -142,6 +168,7 @@ fn from_file(options: &Options, text: &str, user_provided: bool) -> Option<Ident
         path: Some(path),
         key,
         in_agent: false,
+        in_token: false,
         user_provided,
     })
 }

@@ -6,6 +6,7 @@ mod auth;
 mod env;
 mod escape;
 mod fault;
+mod hardware;
 mod identity;
 mod methods;
 mod options;

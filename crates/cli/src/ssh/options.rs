@@ -150,7 +150,6 @@ pub(super) fn refuse_unbuilt(args: &Args, options: &Options) -> Result<(), Strin
         ("ForwardX11", options.forward_x11 && display),
         ("KnownHostsCommand", options.known_hosts_command.is_some()),
         ("RevokedHostKeys", !options.revoked_host_keys.is_empty()),
-        ("PKCS11Provider", options.pkcs11_provider.is_some()),
         ("ProxyJump", options.proxy_jump.is_some()),
         (
             "ProxyUseFdpass",
