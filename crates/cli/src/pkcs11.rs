@@ -49,6 +49,7 @@ impl Provider {
 
     /// As [`Self::load`], with a PIN that is known; nobody is asked for one,
     /// and no answer is waited for longer than `patience`.
+    #[expect(dead_code, reason = "for ssh-agent, which is not there yet")]
     pub(crate) fn load_unlocked(
         path: &str,
         pin: &Secret,
@@ -71,6 +72,7 @@ impl Provider {
         let mut request = Request::AddProvider {
             provider: path,
             pin: pin.cloned().unwrap_or_default(),
+            knows_all: true,
         };
         let mut answer = exchange(&mut helper, &request)?;
         if let (Answer::LoginNeeded(token), true) = (&answer, interactive) {
@@ -79,6 +81,7 @@ impl Provider {
             request = Request::AddProvider {
                 provider: path,
                 pin,
+                knows_all: true,
             };
             answer = exchange(&mut helper, &request)?;
         }

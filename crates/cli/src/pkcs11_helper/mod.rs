@@ -7,6 +7,7 @@ mod token;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use carrick_keys::PublicKey;
 use carrick_keys::helper::pkcs11::{Answer, NO_PROVIDER, PIN_INCORRECT, Request, TokenKey};
 use carrick_wire::Secret;
 
@@ -38,12 +39,23 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
 
 /// The libraries that are loaded.
 #[derive(Default)]
-struct Providers(Vec<Provider>);
+struct Providers {
+    list: Vec<Provider>,
+    /// The caller is one of ours.
+    knows_all: bool,
+}
 
 impl Providers {
     fn answer(&mut self, request: &Request<'_>) -> Answer {
         let done = match request {
-            Request::AddProvider { provider, pin } => self.add(provider, pin),
+            Request::AddProvider {
+                provider,
+                pin,
+                knows_all,
+            } => {
+                self.knows_all = *knows_all;
+                self.add(provider, pin)
+            }
             Request::Sign { key, data } => self
                 .of(key)
                 .and_then(|p| p.sign(key, data))
@@ -54,7 +66,8 @@ impl Providers {
                 .map(|()| Answer::LoggedIn),
         };
         done.unwrap_or_else(|fault| match fault {
-            Fault::LoginNeeded(token) => Answer::LoginNeeded(token),
+            Fault::LoginNeeded(token) if self.knows_all => Answer::LoginNeeded(token),
+            Fault::LoginNeeded(_) => Answer::Failed(0),
             Fault::Pin => Answer::Failed(PIN_INCORRECT),
             Fault::Provider(why) => {
                 error!("{why}");
@@ -70,28 +83,32 @@ impl Providers {
     /// Loads a library, or lists once more what one has that is loaded.
     fn add(&mut self, path: &str, pin: &Secret) -> Result<Answer, Fault> {
         let pin = Some(pin).filter(|pin| !pin.expose().is_empty());
-        let at = match self.0.iter().position(|p| p.path() == path) {
+        let at = match self.list.iter().position(|p| p.path() == path) {
             Some(at) => at,
             None => {
                 if !serve::contains(path, "C_GetFunctionList") {
                     let why = format!("provider {path} is not a PKCS11 library");
                     return Err(Fault::Provider(why));
                 }
-                self.0.push(Provider::load(path)?);
-                self.0.len() - 1
+                self.list.push(Provider::load(path)?);
+                self.list.len() - 1
             }
         };
-        let Some(provider) = self.0.get_mut(at) else {
+        let Some(provider) = self.list.get_mut(at) else {
             return Err(Fault::Provider(format!("provider {path} is lost")));
         };
-        let keys: Vec<TokenKey> = provider.list(pin)?;
+        let mut keys: Vec<TokenKey> = provider.list(pin)?;
+        if !self.knows_all {
+            // OpenSSH 10.0's agent ends itself over such a key.
+            keys.retain(|k| !matches!(k.key, PublicKey::Ed25519(_)));
+        }
         debug!("provider {path} has {} keys", keys.len());
         Ok(Answer::Keys(keys))
     }
 
     /// The provider with that key.
     fn of(&mut self, key: &[u8]) -> Result<&mut Provider, Fault> {
-        self.0
+        self.list
             .iter_mut()
             .find(|p| p.has(key))
             .ok_or_else(|| Fault::Token("no such key in any token".into()))

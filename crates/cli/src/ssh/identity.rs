@@ -68,22 +68,28 @@ impl Identity {
     }
 }
 
-/// All keys to offer: those of tokens and files that the agent has too (in
-/// its order), the agent's others, then the tokens' and the files'.
+/// All keys to offer: those of tokens that are named by files too, those of
+/// files that the agent has too (in its order), the agent's others, then the
+/// tokens' and the files'.
 pub(super) fn collect(
     options: &Options,
     agent: Option<&mut Agent>,
     tokens: Option<&Provider>,
 ) -> Vec<Identity> {
+    let mut files: Vec<Identity> = options
+        .identity_files
+        .iter()
+        .filter_map(|file| from_file(options, &file.path, file.user_provided))
+        .collect();
     let in_token = tokens.map(Provider::keys).unwrap_or_default();
-    let mut files: Vec<Identity> = in_token.iter().map(Identity::from_token).collect();
-    files.extend(
-        options
-            .identity_files
-            .iter()
-            .filter_map(|file| from_file(options, &file.path, file.user_provided)),
-    );
-    let mut preferred = Vec::new();
+    // Tokens' keys whose public halves are named come first.
+    let (mut preferred, others): (Vec<_>, Vec<_>) = in_token
+        .iter()
+        .map(Identity::from_token)
+        .partition(|token| files.iter().any(|f| f.key == token.key));
+    if !options.identities_only {
+        files.splice(..0, others);
+    }
     let mut only_agent = Vec::new();
     for held in agent.map(Agent::identities).unwrap_or_default() {
         let Ok(key) = PublicKey::from_blob(&held.blob) else {

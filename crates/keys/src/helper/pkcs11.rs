@@ -21,9 +21,11 @@ const IDENTITIES: u8 = 12;
 const SIGN: u8 = 13;
 const SIGNATURE: u8 = 14;
 const ADD_PROVIDER: u8 = 20;
-/// Ours, and told to nobody who did not get [`LOGIN_NEEDED`].
+/// Ours, and sent only to who answered [`LOGIN_NEEDED`].
 const LOGIN: u8 = 240;
-/// Ours, in place of a failure: whoever does not know it takes it for one.
+/// Ours, behind an [`ADD_PROVIDER`]: what the caller can do.
+const KNOWS_ALL: u32 = 1;
+/// Ours, for callers that know all.
 const LOGIN_NEEDED: u8 = 241;
 
 /// The token is locked, or the PIN wrong (PKCS#11's `CKR_PIN_INCORRECT`).
@@ -40,6 +42,9 @@ pub enum Request<'a> {
         provider: &'a str,
         /// The PIN; empty if none is known.
         pin: Secret,
+        /// The caller knows what OpenSSH 10.0 does not: Ed25519 keys, and
+        /// [`Answer::LoginNeeded`].
+        knows_all: bool,
     },
     /// A signature.
     Sign {
@@ -61,16 +66,24 @@ impl<'a> Request<'a> {
     /// The message. It may hold a PIN in the clear.
     pub fn to_message(&self) -> Zeroizing<Vec<u8>> {
         let room = match self {
-            Self::AddProvider { provider, pin } => provider.len() + pin.expose().len(),
+            Self::AddProvider { provider, pin, .. } => provider.len() + pin.expose().len(),
             Self::Sign { key, data } => key.len() + data.len(),
             Self::Login { key, pin } => key.len() + pin.expose().len(),
         };
         let mut out = Zeroizing::new(Vec::with_capacity(room + 32));
         Writer::new(&mut out).sub(|w| match self {
-            Self::AddProvider { provider, pin } => {
+            Self::AddProvider {
+                provider,
+                pin,
+                knows_all,
+            } => {
                 w.u8(ADD_PROVIDER);
                 w.text(provider);
                 w.string(pin.expose());
+                if *knows_all {
+                    // OpenSSH's helper drops what it does not expect.
+                    w.u32(KNOWS_ALL);
+                }
             }
             Self::Sign { key, data } => {
                 w.u8(SIGN);
@@ -95,6 +108,7 @@ impl<'a> Request<'a> {
             ADD_PROVIDER => Self::AddProvider {
                 provider: c_text(&mut r, "provider")?,
                 pin: r.string("pin")?.into(),
+                knows_all: !r.is_empty() && r.u32("abilities")? & KNOWS_ALL != 0,
             },
             SIGN => {
                 let request = Self::Sign {
@@ -321,6 +335,12 @@ mod tests {
             Request::AddProvider {
                 provider: "/lib/a.so",
                 pin: Secret::from("1234"),
+                knows_all: false,
+            },
+            Request::AddProvider {
+                provider: "/lib/a.so",
+                pin: Secret::default(),
+                knows_all: true,
             },
             Request::Sign {
                 key: b"key",
@@ -340,7 +360,8 @@ mod tests {
         let want = [
             &b"\0\0\0\x16\x14\0\0\0\x09/lib/a.so\0\0\0\x041234"[..],
             b"\0\0\0\x14\x0d\0\0\0\x03key\0\0\0\x04data\0\0\0\0",
-            // This one it never sends.
+            // These it never sends.
+            b"\0\0\0\x16\x14\0\0\0\x09/lib/a.so\0\0\0\0\0\0\0\x01",
             b"\0\0\0\x10\xf0\0\0\0\x03key\0\0\0\x041234",
         ];
         requests(|message| assert!(want.contains(&message), "{message:?}"));
@@ -353,7 +374,11 @@ mod tests {
             let got = Request::parse(body).expect("sound");
             assert_eq!(*got.to_message(), message);
             for end in 0..body.len() {
-                assert!(Request::parse(&body[..end]).is_err());
+                // What the caller can do may be left away.
+                if let Ok(shorter) = Request::parse(&body[..end]) {
+                    assert_eq!(end + 4, body.len());
+                    assert_eq!(shorter.to_message()[4..], body[..end]);
+                }
             }
             let mut flipped = body.to_vec();
             for at in 0..flipped.len() {
