@@ -20,11 +20,15 @@ pub(crate) struct Provider {
     interactive: bool,
 }
 
-/// Asks `helper`, and words what goes wrong.
+/// Asks `helper`. What goes wrong with it is told here; what it refuses, it
+/// has told itself.
 fn exchange(helper: &mut Helper, request: &Request<'_>) -> Result<Answer, String> {
     let lost = |e: io::Error| format!("ssh-pkcs11-helper: {}", crate::text::os_error(&e));
-    let message = helper.ask(&request.to_message()).map_err(lost)?;
-    Answer::parse(&message).map_err(|e| format!("ssh-pkcs11-helper: {e}"))
+    helper
+        .ask(&request.to_message())
+        .map_err(lost)
+        .and_then(|message| Answer::parse(&message).map_err(|e| format!("ssh-pkcs11-helper: {e}")))
+        .inspect_err(|why| error!("{why}"))
 }
 
 /// Asks for a token's PIN; `None` if nobody answers.

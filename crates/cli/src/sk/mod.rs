@@ -133,19 +133,21 @@ pub(crate) fn ask_pin(prompt: &str, stdin: bool) -> Option<Secret> {
     Some(Secret::from(answer.as_slice()))
 }
 
-/// Signs for a user who is there: asks for the PIN where the key wants one,
-/// or turns out to, and calls for a touch.
+/// Signs for a user who is there: has `ask` ask for the PIN where the key
+/// wants one, or turns out to, and calls for a touch.
 pub(crate) fn sign_with_user(
     provider: &str,
     key: &PrivateKey,
     data: &[u8],
-    pin_prompt: &str,
+    ask: impl Fn() -> Option<Secret>,
     notice: impl Fn() -> Notice,
     patience: Option<Duration>,
 ) -> Result<Vec<u8>, Failure> {
     let flags = key.security_key().map_or(0, |sk| sk.flags);
-    let mut pin = (flags & FLAG_USER_VERIFICATION != 0)
-        .then(|| ask_pin(pin_prompt, false).unwrap_or_default());
+    let mut pin = None;
+    if flags & FLAG_USER_VERIFICATION != 0 {
+        pin = Some(ask().unwrap_or_default());
+    }
     loop {
         let touch = (flags & FLAG_USER_PRESENCE != 0).then(&notice);
         match sign(provider, key, data, pin.as_ref(), patience) {
@@ -158,7 +160,7 @@ pub(crate) fn sign_with_user(
             Err(Failure::PIN_REQUIRED) if pin.is_none() => {
                 drop(touch);
                 debug!("sk_sign: the security key asks for a PIN");
-                pin = Some(ask_pin(pin_prompt, false).ok_or(Failure::PIN_REQUIRED)?);
+                pin = Some(ask().ok_or(Failure::PIN_REQUIRED)?);
             }
             Err(why) => return Err(why),
         }

@@ -3,7 +3,7 @@
 use carrick_config::ssh::Options;
 use carrick_keys::{FingerprintHash, PrivateKey};
 
-use crate::log::{debug, error};
+use crate::log::debug;
 use crate::pkcs11::Provider;
 use crate::sk::{self, Notice};
 
@@ -16,7 +16,7 @@ pub(super) fn load_tokens(options: &Options) -> Option<Provider> {
     }
     // In a batch nobody answers, and what needs a PIN does not work.
     Provider::load(path, !options.batch_mode)
-        .map_err(|why| error!("provider {path}: {why}"))
+        .map_err(|why| debug!("provider {path}: {why}"))
         .ok()
 }
 
@@ -41,7 +41,7 @@ pub(super) fn sign(
         &provider,
         key,
         data,
-        &format!("Enter PIN for {kind} key {name}: "),
+        || sk::ask_pin(&format!("Enter PIN for {kind} key {name}: "), false),
         || Notice::start(&notice, options.batch_mode),
         None,
     )
