@@ -126,6 +126,7 @@ pub(crate) mod serve {
     use super::{io, read_message};
     use std::ffi::OsString;
     use std::io::Write as _;
+    use std::process::ExitCode;
     use std::thread;
     use std::time::Duration;
 
@@ -185,12 +186,13 @@ pub(crate) mod serve {
         });
     }
 
-    /// The next request; `None` ends the process.
-    pub(crate) fn receive() -> Option<Zeroizing<Vec<u8>>> {
-        read_message(&mut io::stdin().lock())
-            .inspect_err(|e| error!("read: {e}"))
-            .ok()
-            .flatten()
+    /// The next request; `None` when the caller is done. What cannot be read
+    /// is told, and ends the process.
+    pub(crate) fn receive() -> Result<Option<Zeroizing<Vec<u8>>>, ExitCode> {
+        read_message(&mut io::stdin().lock()).map_err(|e| {
+            error!("read: {e}");
+            ExitCode::FAILURE
+        })
     }
 
     /// Sends an answer. `false`: the caller has gone away.

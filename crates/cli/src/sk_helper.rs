@@ -25,8 +25,10 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
     if !serve::prepare("ssh-sk-helper", args) {
         return ExitCode::FAILURE;
     }
-    let Some(message) = serve::receive() else {
-        return ExitCode::FAILURE;
+    let message = match serve::receive() {
+        Ok(Some(message)) => message,
+        Ok(None) => return ExitCode::FAILURE,
+        Err(status) => return status,
     };
     let received = match Received::parse(&message) {
         Ok(received) => received,

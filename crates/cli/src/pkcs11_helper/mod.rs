@@ -21,7 +21,12 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let mut providers = Providers::default();
-    while let Some(message) = serve::receive() {
+    loop {
+        let message = match serve::receive() {
+            Ok(Some(message)) => message,
+            Ok(None) => return ExitCode::SUCCESS,
+            Err(status) => return status,
+        };
         let request = match Request::parse(&message) {
             Ok(request) => request,
             Err(e) => {
@@ -31,10 +36,9 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
         };
         let answer = providers.answer(&request);
         if !serve::send(&answer.to_message()) {
-            break;
+            return ExitCode::SUCCESS;
         }
     }
-    ExitCode::SUCCESS
 }
 
 /// The libraries that are loaded.
