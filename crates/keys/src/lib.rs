@@ -21,6 +21,7 @@
 
 pub mod agent;
 pub mod algorithm;
+pub mod allowed_signers;
 pub mod authorized_keys;
 mod base64;
 mod bubblebabble;
@@ -39,6 +40,7 @@ mod revoked;
 pub mod rhosts;
 mod signature;
 pub mod sshfp;
+pub mod sshsig;
 mod text;
 
 pub use bubblebabble::bubblebabble;

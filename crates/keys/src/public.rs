@@ -69,10 +69,12 @@ impl KeyType {
         Self::ALL.into_iter().find(|t| t.name() == name)
     }
 
-    /// The type that a user means by `name`: a full name, or a short one in
-    /// any case (`ed25519`, `ECDSA`).
+    /// The type that a user means by `name`: a full name, a short one in any
+    /// case (`ed25519`, `ECDSA`), or a signature algorithm's
+    /// (`rsa-sha2-256`).
     pub fn parse(name: &str) -> Option<Self> {
-        Self::from_name(name).or_else(|| {
+        let plain = algorithm::find(name).filter(|a| !a.certificate);
+        Self::from_name(plain.map_or(name, |a| a.key_type)).or_else(|| {
             let mut all = Self::ALL.into_iter();
             all.find(|t| t.short_name().eq_ignore_ascii_case(name))
         })

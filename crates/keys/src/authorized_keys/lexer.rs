@@ -5,7 +5,7 @@ use crate::text::is_blank;
 
 /// Why an options field cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LexError {
+pub(crate) enum LexError {
     UnclosedQuote,
     /// A value does not begin with a quote.
     MissingQuote,
@@ -15,9 +15,21 @@ pub(super) enum LexError {
     TrailingComma,
 }
 
+impl LexError {
+    /// OpenSSH's words for it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::UnclosedQuote => "missing end quote",
+            Self::MissingQuote => "missing start quote",
+            Self::Junk => "unknown key option",
+            Self::TrailingComma => "unexpected end-of-options",
+        }
+    }
+}
+
 /// Where the options field at the start of `line` ends: at the first blank
 /// outside quotes. `None` if a quote is not closed.
-pub(super) fn field_end(line: &[u8]) -> Option<usize> {
+pub(crate) fn field_end(line: &[u8]) -> Option<usize> {
     let mut quoted = false;
     let mut at = 0;
     while let Some(byte) = line.get(at) {
@@ -34,13 +46,13 @@ pub(super) fn field_end(line: &[u8]) -> Option<usize> {
 
 /// One option of a field.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Word<'a> {
-    pub(super) name: &'a [u8],
-    pub(super) value: Option<Vec<u8>>,
+pub(crate) struct Word<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) value: Option<Vec<u8>>,
 }
 
 /// Takes an options field apart.
-pub(super) fn words(field: &[u8]) -> Result<Vec<Word<'_>>, LexError> {
+pub(crate) fn words(field: &[u8]) -> Result<Vec<Word<'_>>, LexError> {
     let mut words = Vec::new();
     let mut rest = field;
     while !rest.is_empty() {

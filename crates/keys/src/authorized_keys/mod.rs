@@ -11,7 +11,9 @@ mod time;
 
 pub use options::{OptionError, Options, Permit, Tunnel};
 pub use principals::{Principal, principals};
-pub use time::CivilTime;
+pub use time::{CivilTime, parse_time};
+
+pub(crate) use lexer::{field_end, words};
 
 use crate::text::{chomp, numbered, skip_blanks};
 use crate::{KeyError, PublicKey};
@@ -94,7 +96,7 @@ fn parse_entry(number: usize, line: &[u8]) -> Result<Entry<'_>, LineError> {
     if let Ok(found) = without_options {
         return Ok(entry(&[], found));
     }
-    let end = lexer::field_end(line).ok_or(LineError::UnclosedQuote)?;
+    let end = field_end(line).ok_or(LineError::UnclosedQuote)?;
     let (options, rest) = line.split_at_checked(end).unwrap_or((line, &[]));
     match (PublicKey::from_line_bytes(rest), without_options) {
         (Ok(found), _) => Ok(entry(options, found)),

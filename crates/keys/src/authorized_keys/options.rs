@@ -122,12 +122,7 @@ impl core::error::Error for OptionError {}
 
 impl From<LexError> for OptionError {
     fn from(e: LexError) -> Self {
-        Self::Syntax(match e {
-            LexError::UnclosedQuote => "missing end quote",
-            LexError::MissingQuote => "missing start quote",
-            LexError::Junk => "unknown key option",
-            LexError::TrailingComma => "unexpected end-of-options",
-        })
+        Self::Syntax(e.words())
     }
 }
 
@@ -246,7 +241,9 @@ impl Options {
             "from" => once(&mut self.from, text, name)?,
             "expiry-time" => {
                 below_max(self.expiry.len(), name)?;
-                self.expiry.push(parse_time(&text).ok_or_else(bad)?);
+                // 1970 itself means that there is no time.
+                let time = parse_time(&text).filter(|t| t.seconds_as_utc() != 0);
+                self.expiry.push(time.ok_or_else(bad)?);
             }
             "permitopen" => {
                 below_max(self.permit_open.len(), name)?;

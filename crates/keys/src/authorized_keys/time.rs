@@ -44,7 +44,7 @@ impl CivilTime {
 }
 
 /// Reads a time; a final `Z` or `UTC` makes it UTC.
-pub(super) fn parse_time(text: &str) -> Option<CivilTime> {
+pub fn parse_time(text: &str) -> Option<CivilTime> {
     let upper = text.to_ascii_uppercase();
     let (digits, utc) = match upper.strip_suffix("UTC").or(upper.strip_suffix('Z')) {
         Some(digits) => (digits, true),
@@ -66,7 +66,7 @@ pub(super) fn parse_time(text: &str) -> Option<CivilTime> {
         second: field(12, 60)?,
         utc,
     };
-    (time.month > 0 && time.day > 0 && time.seconds_as_utc() != 0).then_some(time)
+    (time.month > 0 && time.day > 0).then_some(time)
 }
 
 #[cfg(test)]
