@@ -51,7 +51,7 @@ pub(crate) fn real_port(text: &str, hooks: &dyn Hooks) -> Option<u16> {
 }
 
 /// A time: `90`, `1m30s`, `2h`, `1d`, `1w` and their sums.
-pub(crate) fn time(text: &str) -> Option<Duration> {
+pub fn time(text: &str) -> Option<Duration> {
     let mut total: i64 = 0;
     let mut rest = text;
     if rest.is_empty() {

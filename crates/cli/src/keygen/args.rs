@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use carrick_keys::{FingerprintHash, PuttyVersion};
 use carrick_wire::Secret;
 
+use super::cert_args::{BadFlag, CertArgs};
 use super::mode::{Mode, Modes};
 use crate::getopt::{Getopt, text};
 use crate::log::{self, Level};
@@ -66,6 +67,8 @@ pub(super) struct Args {
     pub(super) verbose: bool,
     /// `-q`
     pub(super) quiet: bool,
+    /// The flags of certificates, revocation lists and signatures.
+    pub(super) cert: CertArgs,
     /// What follows the flags.
     pub(super) operands: Vec<OsString>,
 }
@@ -158,12 +161,20 @@ fn take(flag: char, value: OsString, out: &mut Args, modes: &mut Modes) -> Resul
         // OpenSSH's own format is the default: -o asks for it.
         'o' => {}
         _ => {
-            return Err(bad(format!(
-                "option -{flag} is not built yet in this version of Carrick."
-            )));
+            return out.cert.take(flag, words, modes).map_err(|e| match e {
+                BadFlag::Usage(text) => BadArgs::Usage(Some(text)),
+                BadFlag::Message(text) => bad(text),
+                BadFlag::NotOurs => not_built(flag),
+            });
         }
     }
     Ok(())
+}
+
+pub(super) fn not_built(flag: char) -> BadArgs {
+    bad(format!(
+        "option -{flag} is not built yet in this version of Carrick."
+    ))
 }
 
 /// One `-v` more.

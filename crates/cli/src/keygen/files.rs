@@ -28,6 +28,12 @@ pub(super) fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write(path, bytes, 0o644)
 }
 
+/// Writes `path` with the mode that a program's output gets, whole or not at
+/// all.
+pub(super) fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, bytes, 0o666)
+}
+
 /// Writes `path`, which is there, with the mode it has, whole or not at all.
 pub(super) fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mode = std::fs::metadata(path)?.permissions().mode();

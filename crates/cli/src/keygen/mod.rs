@@ -1,17 +1,26 @@
-//! ssh-keygen: makes keys, changes them, shows them, edits known_hosts.
+//! ssh-keygen: makes keys, changes them, shows them, certifies and revokes
+//! them, signs with them, edits known_hosts.
 
 mod args;
+mod cert_args;
+mod cert_options;
+mod certify;
 mod change;
 mod convert;
 mod files;
 mod generate;
 mod host_keys;
 mod hosts;
+mod krl;
 mod mode;
 mod moduli;
 mod record;
 mod security_key;
 mod show;
+mod show_cert;
+mod signer;
+mod sshsig;
+mod time;
 mod usage;
 
 use std::ffi::OsString;
@@ -75,6 +84,11 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
             host_keys::run(&args);
             Ok(())
         }
+        Mode::Certify(authority) => certify::run(&args, authority),
+        Mode::ShowCert => show_cert::run(&args),
+        Mode::MakeKrl => krl::generate(&args),
+        Mode::QueryKrl => krl::query(&args),
+        Mode::Signature(operation) => sshsig::run(&args, *operation),
     };
     let flushed = std::io::stdout().flush();
     match done {

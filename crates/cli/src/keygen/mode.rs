@@ -1,7 +1,8 @@
 //! What ssh-keygen is asked to do, by the flags seen and in the order that
 //! decides between several.
 
-use super::args::{Args, BadArgs};
+use super::args::{Args, BadArgs, not_built};
+use super::sshsig::Operation;
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq, Clone, Default)]
@@ -36,6 +37,16 @@ pub(super) enum Mode {
     HostKeys,
     /// `-K`
     Download,
+    /// `-s`, with the authority's key.
+    Certify(String),
+    /// `-L`
+    ShowCert,
+    /// `-k`
+    MakeKrl,
+    /// `-Q`
+    QueryKrl,
+    /// `-Y`
+    Signature(Operation),
 }
 
 /// The mode flags seen.
@@ -55,13 +66,28 @@ pub(super) struct Modes {
     pub(super) moduli: Option<Mode>,
     pub(super) host_keys: bool,
     pub(super) download: bool,
+    /// `-k` or `-Q`.
+    pub(super) krl: Option<Mode>,
+    pub(super) show_cert: bool,
+    /// `-Y`
+    pub(super) signature: Option<Operation>,
 }
 
 impl Modes {
     /// Chooses, and refuses what does not go together.
     pub(super) fn choose(self, out: &mut Args) -> Result<(), BadArgs> {
         let usage = |why: &str| Err(BadArgs::Usage(Some(why.into())));
-        if !out.operands.is_empty() && self.moduli.is_none() {
+        if let Some(operation) = self.signature {
+            out.cert.revoked = self.host.map(Into::into);
+            out.mode = Mode::Signature(operation);
+            return Ok(());
+        }
+        let operands = !out.operands.is_empty();
+        if out.cert.authority.is_some() {
+            if !operands && self.krl != Some(Mode::MakeKrl) {
+                return usage("Too few arguments.");
+            }
+        } else if operands && self.moduli.is_none() && self.krl.is_none() {
             return usage("Too many arguments.");
         }
         if self.passphrase && self.comment {
@@ -70,13 +96,25 @@ impl Modes {
         if out.fingerprint && (self.remove || self.hash) {
             return usage("Cannot use -l with -H or -R.");
         }
+        if let Some(krl) = self.krl {
+            out.mode = krl;
+            return Ok(());
+        }
+        if let Some(authority) = &out.cert.authority {
+            out.mode = Mode::Certify(authority.clone());
+            return Ok(());
+        }
+        if out.cert.token.is_some() {
+            return Err(not_built('D'));
+        }
         out.hashed = self.hash;
         let host = self.host.unwrap_or_default();
         out.mode = match self.moduli {
-            _ if self.download => Mode::Download,
+            _ if self.show_cert => Mode::ShowCert,
             _ if self.find => Mode::FindHost(host),
             _ if self.remove => Mode::RemoveHost(host),
             _ if self.hash => Mode::HashHosts,
+            _ if self.download => Mode::Download,
             _ if out.fingerprint || out.bubblebabble => Mode::Fingerprint,
             _ if self.passphrase => Mode::ChangePassphrase,
             _ if self.comment => Mode::ChangeComment,
