@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use carrick_keys::{KeyType, PrivateKey};
+use carrick_keys::{KeyType, PrivateKey, PublicKey};
 use carrick_proto::auth::{
     AuthAnswer, AuthAttempt, AuthRequest, ClientAuthEvent, InfoRequest, Method,
 };
@@ -248,10 +248,12 @@ impl Pair {
             match event {
                 Event::Side(ServerEvent::SignKex(question)) => {
                     let blob = &question.transcript.host_key;
+                    // The key itself, or the one in a certificate.
+                    let shown = PublicKey::from_blob(blob).ok();
                     let key = self
                         .host_keys
                         .iter()
-                        .find(|key| key.public().to_blob() == *blob);
+                        .find(|key| shown.as_ref().is_some_and(|s| s.plain() == key.public()));
                     let hash = question.transcript.hash(question.hash);
                     let signature = key.and_then(|key| key.sign(&question.algorithm, &hash).ok());
                     let answered = self

@@ -10,6 +10,7 @@ mod algorithms;
 mod bounds;
 mod faults;
 mod feeding;
+mod host_certificates;
 mod login;
 mod order;
 mod rekeying;
