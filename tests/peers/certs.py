@@ -37,7 +37,7 @@ CERTIFY = (
 )) + tuple(f'-s ca -I id {" ".join("-O " + o for o in options.split())} ed25519.pub' for options in (
     'clear', 'zoom', 'critical:', 'critical:=x', 'critical:a=b', 'extension:a', 'extension:b=c=d extension:a extension:b',
     'force-command=', 'force-command=x', 'source-address=', 'source-address=10.0.0.0/8,::1', 'PERMIT-pty clear permit-X11-forwarding',
-    'force-command=a force-command=b', 'source-address=::1 source-address=::1', 'source-address=10.0.0.*',
+    'force-command=a force-command=b', 'source-address=::1 source-address=::1', 'source-address=10.0.0.*', 'source-address=10.0.0.1/8', 'source-address=1.2.3.4.5',
     'no-touch-required verify-required', 'no-pty no-user-rc no-x11-forwarding', 'no-agent-forwarding no-port-forwarding',
     'touch-required no-verify-required', 'no-zoom',
 ))

@@ -1,6 +1,8 @@
 //! `-O` for certificates: what they demand and permit.
 
-use carrick_keys::matching::cidr_list;
+use carrick_keys::matching::{AddressListError, cidr_list};
+
+use crate::log::error;
 
 /// A certificate's option: name and, if it is no mere flag, value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,9 +57,10 @@ impl CertExtras {
         }
         if let Some(list) = after(option, "source-address=") {
             set(&mut self.source_address, "source-address", list)?;
-            return cidr_list(None, list)
-                .map(drop)
-                .map_err(|_| "Invalid source-address list".into());
+            return cidr_list(None, list).map(drop).map_err(|e| {
+                tell_network(&e);
+                "Invalid source-address list".into()
+            });
         }
         if let Some(text) = after(option, "extension:") {
             self.named.push(extra(text, false));
@@ -139,6 +142,24 @@ impl Extra {
             carrick_wire::Writer::new(&mut data).text(value);
         }
         (self.name, data)
+    }
+}
+
+/// Tells which network is none, as OpenSSH words it.
+fn tell_network(error: &AddressListError) {
+    match error {
+        AddressListError::BadPrefix { item } => {
+            error!("Inconsistent mask length for network \"{item}\"");
+        }
+        AddressListError::NotANetwork { item } => {
+            let fits = |c: char| c.is_ascii_hexdigit() || ".:/".contains(c);
+            if !item.chars().all(fits) {
+                error!("addr_match_cidr_list: list entry \"{item}\" contains invalid characters");
+            }
+            error!("Invalid network entry \"{item}\"");
+        }
+        // The rest says all that there is to say.
+        _ => {}
     }
 }
 

@@ -11,7 +11,7 @@ use super::signer::load_public;
 use super::{Outcome, Stop, files, time};
 use crate::home;
 use crate::log::error;
-use crate::text::{os_error, out, outln, printable};
+use crate::text::{os_error, outln, printable};
 
 /// The list's file.
 fn file(args: &Args, missing: &str) -> Outcome<std::path::PathBuf> {
@@ -183,8 +183,6 @@ fn print(krl: &Krl) {
             outln!("id: {}", printable(&String::from_utf8_lossy(id)));
         }
     }
-    // What was printed comes before what is told of keys.
-    out!("");
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -41,8 +41,13 @@ pub struct CertOptions {
 #[non_exhaustive]
 pub enum OptionFault {
     /// A critical option that is not known, so that what it demands cannot be
-    /// done. For a host certificate that is every one.
+    /// done.
     Critical {
+        /// Its name.
+        name: String,
+    },
+    /// A critical option of a host certificate: none is known.
+    HostCritical {
         /// Its name.
         name: String,
     },
@@ -71,6 +76,9 @@ impl fmt::Display for OptionFault {
             Self::Critical { name } => {
                 write!(f, "Certificate critical option \"{name}\" is not supported")
             }
+            Self::HostCritical { .. } => {
+                f.write_str("Certificate contains unsupported critical options")
+            }
             Self::Repeated { name } => write!(f, "Certificate has multiple {name} options"),
             Self::Data { name } => write!(f, "Unable to parse \"{name}\" section: invalid format"),
             Self::ExtraData { name } => {
@@ -88,7 +96,8 @@ impl CertOptions {
         let mut options = Self::default();
         for (name, data) in &cert.critical_options {
             if cert.kind == CertKind::Host {
-                return Err(unknown(name));
+                let name = name.clone();
+                return Err(OptionFault::HostCritical { name });
             }
             options.critical(name, data)?;
         }

@@ -303,7 +303,7 @@ fn options_that_cannot_be_carried_out_refuse() {
     let wanted = demand(CertKind::Host, CertName::Host("ann"));
     assert!(matches!(
         cert(&fields).judge(&wanted),
-        Err(CertError::Options(OptionFault::Critical { .. }))
+        Err(CertError::Options(OptionFault::HostCritical { .. }))
     ));
 }
 
