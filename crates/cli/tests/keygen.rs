@@ -257,7 +257,7 @@ fn bad_input() {
         ),
         (&["-t", "dsa", "-f", "x"], 255, "unknown key type dsa"),
         (&["-?"], 1, "usage: ssh-keygen"),
-        (&["-s", "ca"], 255, "not built yet"),
+        (&["-s", "ca"], 1, "Too few arguments."),
         (
             &["-p", "-N", "", "-Z", "foo", "-f", "x"],
             255,
