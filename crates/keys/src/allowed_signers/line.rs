@@ -4,7 +4,7 @@ use core::fmt;
 use std::borrow::Cow;
 
 use crate::PublicKey;
-use crate::authorized_keys::{CivilTime, LexError, field_end, parse_time, words};
+use crate::authorized_keys::{CivilTime, field_end, parse_time, words};
 use crate::matching::pattern_list;
 use crate::text::{chomp, numbered, skip_blanks};
 
@@ -145,12 +145,7 @@ fn read_options(
         let text = core::str::from_utf8(value).ok()?;
         zone(parse_time(text)?).filter(|seconds| *seconds != 0)
     };
-    let words = words(field).map_err(|e| match e {
-        LexError::UnclosedQuote => "missing end quote",
-        LexError::MissingQuote => "missing start quote",
-        LexError::Junk => UNKNOWN,
-        LexError::TrailingComma => "unexpected end-of-options",
-    })?;
+    let words = words(field).map_err(|e| e.words())?;
     let mut options = SignerOptions::default();
     for word in words {
         let is = |name: &str| word.name.eq_ignore_ascii_case(name.as_bytes());
