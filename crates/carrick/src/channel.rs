@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use carrick_proto::mux::Stream;
 
+use crate::agent::Names;
 use crate::connection::Handle;
 use crate::error::Error;
 use crate::shared::{ChannelState, State};
@@ -228,6 +229,11 @@ impl<S: Side> Channel<S> {
         self.with(|state, id| {
             state.over.is_some() || state.channels.get(&id).is_none_or(|channel| channel.closed)
         })
+    }
+
+    /// By which names the other side is to be asked for agent forwarding.
+    pub(crate) fn agent_names(&self) -> Names {
+        self.with(|state, _| state.agent_names)
     }
 
     /// Why the connection ended, if it did before the other side closed the

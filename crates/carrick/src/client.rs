@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use carrick_proto::ClientConfig;
 
+use crate::agent::SessionBinding;
 use crate::connection::{Connection, Handle};
 use crate::driver::Driver;
 use crate::error::{Error, printable};
@@ -217,6 +218,15 @@ impl Login {
             .session_id()
             .unwrap_or_default()
             .to_vec()
+    }
+
+    /// What tells an agent with which session it speaks.
+    pub fn session_binding(&self) -> SessionBinding {
+        SessionBinding {
+            host_key: self.host.host_key.clone(),
+            session_id: self.session_id(),
+            signature: self.host.signature.clone(),
+        }
     }
 
     /// Whether the server takes signatures of `algorithm`; `None` when it did

@@ -83,7 +83,7 @@ impl<S: Side> Connection<S> {
         Self { handle }
     }
 
-    fn with<T>(&self, step: impl FnOnce(&mut State<S>) -> T) -> T {
+    pub(crate) fn with<T>(&self, step: impl FnOnce(&mut State<S>) -> T) -> T {
         self.handle.shared().with(step)
     }
 

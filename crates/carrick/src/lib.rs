@@ -22,11 +22,13 @@
 #[cfg(test)]
 extern crate self as carrick;
 
+pub mod agent;
 mod channel;
 pub mod client;
 mod connection;
 mod driver;
 mod error;
+mod join;
 mod log;
 mod pieces;
 pub mod server;

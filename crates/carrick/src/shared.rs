@@ -12,7 +12,9 @@ use carrick_proto::mux::{
     ChannelEvent, ChannelId, GlobalId, GlobalRequest, Open, OpenReason, Request, RequestId, Stream,
 };
 use carrick_proto::{Connection, Event, Side};
+use carrick_wire::names::ext;
 
+use crate::agent::Names;
 use crate::error::{Error, printable};
 
 /// A connection's state, behind its lock.
@@ -39,6 +41,8 @@ pub(crate) struct State<S: Side> {
     /// Events of the side's own kind, and of the connection as a whole.
     pub(crate) side_events: VecDeque<Event<S::Event>>,
     pub(crate) side_waiters: Waiters,
+    /// By which names agent forwarding is to be asked for.
+    pub(crate) agent_names: Names,
     pub(crate) over: Option<Error>,
     pub(crate) over_waiters: Waiters,
     /// How many handles there are besides the driver; with none left the
@@ -130,6 +134,7 @@ impl<S: Side> Shared<S> {
                 global_replies: HashMap::new(),
                 side_events: VecDeque::new(),
                 side_waiters: Waiters::default(),
+                agent_names: Names::OpenSsh,
                 over: None,
                 over_waiters: Waiters::default(),
                 handles: 0,
@@ -200,6 +205,11 @@ impl<S: Side> State<S> {
                 Event::Side(_) => self.side_event(event),
                 // After the login nobody asks for these any more.
                 Event::ExtInfo(_) | Event::Preamble(_) if !self.conn.is_open() => {
+                    if let Event::ExtInfo(list) = &event
+                        && list.iter().any(|(name, _)| name == ext::AGENT_FORWARD)
+                    {
+                        self.agent_names = Names::Rfc;
+                    }
                     self.side_event(event);
                 }
                 _ => {}

@@ -286,6 +286,7 @@ impl Connection<Server> {
             extension(names::ext::SERVER_SIG_ALGS, algorithms.as_bytes()),
             extension(names::ext::PUBLICKEY_HOSTBOUND, b"0"),
             extension(names::ext::PING, b"0"),
+            extension(names::ext::AGENT_FORWARD, b"0"),
         ];
         self.output.transport(&ExtInfo { extensions }.to_vec());
     }
