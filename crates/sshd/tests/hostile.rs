@@ -84,8 +84,11 @@ const SCENARIOS: &[Scenario] = &[
     scenario(
         FORBIDS,
         0,
-        "no terminal; forced command: echo free, kept, unset",
+        "no terminal, no agent; forced command: echo free, kept, unset",
     ),
+    scenario("agent-forbidden", 0, "refused; the program has none"),
+    scenario("agent-asked-often", 0, "one socket in 700; removed"),
+    scenario("agent-broker-killed", 0, "removed"),
 ];
 
 /// Of a user whose key forbids and forces what it can.
@@ -246,6 +249,12 @@ fn monitor(name: &str, dir: &Path) -> u8 {
     } else {
         text
     };
+    let forwarding = if name == "agent-forbidden" {
+        "no"
+    } else {
+        "yes"
+    };
+    let text = format!("{text}AllowAgentForwarding {forwarding}\n");
     std::fs::write(&file, text).unwrap();
     let args = Args {
         config: file.to_str().map(str::to_owned),
@@ -427,6 +436,9 @@ fn after_login(name: &str, link: &Link, broker: &Link) -> String {
         }
         "what-a-program-gets" => return what_a_program_gets(broker),
         FORBIDS => return what_the_key_forbids(broker),
+        "agent-forbidden" => return agent_forbidden(broker),
+        "agent-asked-often" => return agent_asked_often(broker),
+        "agent-broker-killed" => return agent_broker_killed(broker),
         other => panic!("no scenario {other}"),
     };
     drop(sent);
@@ -493,7 +505,7 @@ fn too_many_sessions(broker: &Link) -> String {
 fn what_a_program_gets(broker: &Link) -> String {
     let command =
         "cd /; echo ${LD_PRELOAD-unset} ${BASH_ENV-unset} ${KEPT-unset} $(ls /proc/self/fd)";
-    output(broker, command)
+    output(broker, 0, command)
 }
 
 fn what_the_key_forbids(broker: &Link) -> String {
@@ -502,14 +514,82 @@ fn what_the_key_forbids(broker: &Link) -> String {
         (broker::Answer::Refused(1), _) => "no terminal",
         _ => "a terminal",
     };
-    format!("{terminal}; {}", output(broker, "echo free"))
+    broker.send(&broker::Ask::Agent(2), &[]).unwrap();
+    let agent = match broker.receive().unwrap().unwrap() {
+        (broker::Answer::Refused(2), _) => "no agent",
+        _ => "an agent",
+    };
+    format!("{terminal}, {agent}; {}", output(broker, 0, "echo free"))
 }
 
-/// What the broker's program says when it is asked for a command.
-fn output(broker: &Link, command: &str) -> String {
-    broker.send(&run(0, command), &[]).unwrap();
-    let (broker::Answer::Running(_), fds) = broker.receive().unwrap().unwrap() else {
-        return "refused".to_owned();
+/// A worker cannot have what the rules forbid.
+fn agent_forbidden(broker: &Link) -> String {
+    broker.send(&broker::Ask::Agent(0), &[]).unwrap();
+    let answer = match broker.receive().unwrap().unwrap() {
+        (broker::Answer::Refused(0), _) => "refused",
+        _ => "granted",
+    };
+    let told = output(broker, 0, "echo ${SSH_AUTH_SOCK-none}");
+    format!("{answer}; the program has {told}")
+}
+
+/// What the broker makes it makes once, and takes away when its worker goes.
+fn agent_asked_often(broker: &Link) -> String {
+    for session in 0..50 {
+        broker.send(&broker::Ask::Agent(session), &[]).unwrap();
+        let answer = broker.receive().unwrap().unwrap();
+        assert!(matches!(answer, (broker::Answer::Agent(id), _) if id == session));
+    }
+    let command = "echo $SSH_AUTH_SOCK; stat -c %a ${SSH_AUTH_SOCK%/*}";
+    let (first, second) = (output(broker, 0, command), output(broker, 1, command));
+    let (path, mode) = first.split_once('\n').unwrap();
+    let count = if first == second { "one socket" } else { "two" };
+    // A program connects: the connection is handed over, and nothing else.
+    let _program = UnixStream::connect(path).unwrap();
+    let fds = loop {
+        match broker.receive().unwrap().unwrap() {
+            (broker::Answer::AgentProgram, fds) => break fds,
+            (broker::Answer::Exited(_), _) => {}
+            _ => return "no connection".to_owned(),
+        }
+    };
+    assert_eq!(fds.len(), 1);
+    // It ends by this.
+    fdpass::send(broker, &[0xff], &[]).unwrap();
+    format!("{count} in {mode}; {}", left_of(path))
+}
+
+/// It does so too when it is told to end.
+fn agent_broker_killed(broker: &Link) -> String {
+    broker.send(&broker::Ask::Agent(0), &[]).unwrap();
+    assert!(broker.receive::<broker::Answer>().is_ok());
+    let path = output(broker, 0, "echo $SSH_AUTH_SOCK");
+    broker.send(&run(1, "kill -TERM $PPID"), &[]).unwrap();
+    left_of(&path).to_owned()
+}
+
+/// What is left of the agent's socket and its folder, soon.
+fn left_of(socket: &str) -> &'static str {
+    let folder = Path::new(socket).parent().unwrap();
+    let end = Instant::now() + SLACK;
+    while Instant::now() < end {
+        if !folder.exists() {
+            return "removed";
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    "left behind"
+}
+
+/// Runs a command in a session, and reads what it writes until it ends.
+fn output(broker: &Link, session: u32, command: &str) -> String {
+    broker.send(&run(session, command), &[]).unwrap();
+    let fds = loop {
+        match broker.receive().unwrap().unwrap() {
+            (broker::Answer::Running(id), fds) if id == session => break fds,
+            (broker::Answer::Exited(_), _) => {}
+            _ => return "refused".to_owned(),
+        }
     };
     let mut fds = fds.into_iter();
     drop(fds.next());

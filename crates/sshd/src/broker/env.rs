@@ -78,13 +78,15 @@ pub struct Surroundings<'a> {
     pub tty: Option<(&'a str, &'a str)>,
     /// The file on how the user logged in.
     pub steps: Option<&'a Path>,
+    /// The socket that leads to the client's agent.
+    pub agent: Option<&'a Path>,
 }
 
 /// The variables of a session. `original` is the command that a forced one
 /// stands in place of.
 pub fn make(start: &Start, run: &Run, around: &Surroundings<'_>, original: Option<&[u8]>) -> Env {
     let mut env = Env::default();
-    let Surroundings { tty, steps } = *around;
+    let Surroundings { tty, steps, agent } = *around;
     let (account, rules) = (&start.account, &start.rules);
     for (name, value) in &run.env {
         if rules
@@ -138,6 +140,9 @@ pub fn make(start: &Start, run: &Run, around: &Surroundings<'_>, original: Optio
     if let Some(command) = original {
         env.set("SSH_ORIGINAL_COMMAND", OsStr::from_bytes(command));
     }
+    if let Some(socket) = agent {
+        env.set("SSH_AUTH_SOCK", socket);
+    }
     env
 }
 
@@ -159,6 +164,7 @@ pub(super) mod tests {
             rules: Rules {
                 forced_command: None,
                 permit_tty: true,
+                permit_agent: true,
                 accept_env: vec!["LC_*".into(), "LANG".into()],
                 set_env: vec![("LC_ALL".into(), "C".into())],
                 user_environment: None,
@@ -199,6 +205,7 @@ pub(super) mod tests {
             &Surroundings {
                 tty: Some(("/dev/pts/9", "xterm")),
                 steps: Some(Path::new("/tmp/x")),
+                agent: Some(Path::new("/tmp/a")),
             },
             None,
         );
@@ -220,6 +227,7 @@ pub(super) mod tests {
             Some(OsStr::new("192.0.2.1 1234 192.0.2.2 22"))
         );
         assert_eq!(get("SSH_USER_AUTH"), Some(OsStr::new("/tmp/x")));
+        assert_eq!(get("SSH_AUTH_SOCK"), Some(OsStr::new("/tmp/a")));
         assert_eq!(get("SSH_ORIGINAL_COMMAND"), None);
     }
 

@@ -263,6 +263,7 @@ mod tests {
     const NONE: Surroundings<'_> = Surroundings {
         tty: None,
         steps: None,
+        agent: None,
     };
 
     #[test]

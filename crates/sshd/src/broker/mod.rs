@@ -16,6 +16,7 @@
 //!
 //! It has no more privileges than the user, and holds no secret.
 
+pub mod agent;
 pub mod env;
 pub mod launch;
 pub mod session;
@@ -25,22 +26,26 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use carrick_sys::identity::{Identity, become_for_good};
 use carrick_sys::{mem, process};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 
 use crate::listener::EXIT_FATAL;
-use crate::log::{self, Level, Sink, error, fatal};
+use crate::log::{self, Level, Sink, debug, error, fatal};
 use crate::rpc::Link;
 use crate::rpc::broker::{Answer, Ask, Exit, Report, Start};
 use crate::rpc::preauth::Line;
+use agent::AgentSocket;
+use env::Surroundings;
 use session::Session;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use steps::Steps;
 
-/// Where the file of [`steps`] is.
+/// Where the file of [`steps`] and the socket of [`agent`] are.
 const TMP: &str = "/tmp";
 
 /// Starts as the monitor's child: standard input is the line to it.
@@ -72,6 +77,18 @@ struct Broker {
     worker: Link,
     sessions: HashMap<u32, Session>,
     children: Vec<Child>,
+    /// Where the user's programs reach the client's agent, once it was asked for.
+    agent: Option<AgentSocket>,
+    /// Readable once this process is asked to end.
+    ending: UnixStream,
+}
+
+/// What there is to do.
+struct Fired {
+    asked: bool,
+    ending: bool,
+    connected: bool,
+    ended: Vec<Pid>,
 }
 
 /// A program that runs.
@@ -114,6 +131,8 @@ fn begin() -> io::Result<Broker> {
         worker: Link::inherited(worker),
         sessions: HashMap::new(),
         children: Vec::new(),
+        agent: None,
+        ending: on_signals()?,
     })
 }
 
@@ -125,15 +144,36 @@ fn write_steps(start: &Start) -> Option<Steps> {
         .ok()
 }
 
+/// Signals that end this process, as something to read: what it made is removed
+/// first.
+fn on_signals() -> io::Result<UnixStream> {
+    let (ending, write) = UnixStream::pair()?;
+    write.set_nonblocking(true)?;
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+    }
+    Ok(ending)
+}
+
 impl Broker {
     /// Serves the worker until it is gone.
     fn serve(&mut self) -> io::Result<()> {
         loop {
-            let (asked, ended) = self.wait()?;
-            for pid in ended {
+            let fired = self.wait()?;
+            if fired.ending {
+                return Ok(());
+            }
+            for pid in fired.ended {
                 self.report_end(pid)?;
             }
-            if asked {
+            if fired.connected
+                && let Some(agent) = &mut self.agent
+                && let Some(program) = agent.accept()?
+            {
+                let program = [program.as_fd()];
+                self.worker.send(&Answer::AgentProgram, &program)?;
+            }
+            if fired.asked {
                 let Some((ask, fds)) = self.worker.receive::<Ask>()? else {
                     return Ok(());
                 };
@@ -145,29 +185,33 @@ impl Broker {
         }
     }
 
-    /// Waits for a question, or for programs to end: which.
-    fn wait(&self) -> io::Result<(bool, Vec<Pid>)> {
-        let mut fds = vec![PollFd::new(&self.worker, PollFlags::IN)];
-        fds.extend(
-            self.children
-                .iter()
-                .map(|child| PollFd::new(&child.ended, PollFlags::IN)),
-        );
-        match poll(&mut fds, None) {
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => return Ok((false, Vec::new())),
+    /// Waits until there is something to do.
+    fn wait(&self) -> io::Result<Fired> {
+        let pause = self.agent.as_ref().and_then(AgentSocket::pause);
+        let agent = self.agent.as_ref().filter(|_| pause.is_none());
+        let mut fds = vec![
+            PollFd::new(&self.worker, PollFlags::IN),
+            PollFd::new(&self.ending, PollFlags::IN),
+        ];
+        let children = self.children.iter().map(|child| &child.ended);
+        fds.extend(children.map(|ended| PollFd::new(ended, PollFlags::IN)));
+        fds.extend(agent.map(|agent| PollFd::new(agent, PollFlags::IN)));
+        let pause = pause.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut fds, pause.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(problem) => return Err(problem.into()),
         }
-        let fired = |fd: &PollFd<'_>| !fd.revents().is_empty();
-        let asked = fds.first().is_some_and(fired);
-        let ended = self.children.iter().zip(fds.iter().skip(1));
-        Ok((
+        // Interrupted, none has.
+        let mut fired = fds.iter().map(|fd| !fd.revents().is_empty());
+        let mut next = || fired.next().unwrap_or(false);
+        let (asked, ending) = (next(), next());
+        let ended = self.children.iter().filter(|_| next());
+        Ok(Fired {
             asked,
-            ended
-                .filter(|(_, fd)| fired(fd))
-                .map(|(child, _)| child.pid)
-                .collect(),
-        ))
+            ending,
+            ended: ended.map(|child| child.pid).collect(),
+            connected: next(),
+        })
     }
 
     fn answer(&mut self, ask: Ask) -> io::Result<()> {
@@ -205,8 +249,12 @@ impl Broker {
                 if session.started || running >= most {
                     return self.refuse(id);
                 }
-                let steps = self.steps.as_ref().map(Steps::path);
-                match session.run(&self.start, &run, steps) {
+                let around = Surroundings {
+                    tty: None,
+                    steps: self.steps.as_ref().map(Steps::path),
+                    agent: self.agent.as_ref().map(AgentSocket::path),
+                };
+                match session.run(&self.start, &run, around) {
                     Ok((pid, fds)) => {
                         self.watch(id, pid)?;
                         let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
@@ -226,7 +274,26 @@ impl Broker {
                 self.sessions.remove(&id);
                 Ok(())
             }
+            Ask::Agent(id) => match self.lend_agent() {
+                Ok(()) => self.worker.send(&Answer::Agent(id), &[]),
+                Err(problem) => {
+                    debug!("session {id}: {problem}");
+                    self.refuse(id)
+                }
+            },
         }
+    }
+
+    /// Makes the way to the client's agent, one for the whole connection.
+    fn lend_agent(&mut self) -> io::Result<()> {
+        let start = &self.start;
+        if !(start.rules.permit_agent && start.permissions.agent_forwarding) {
+            return Err(io::Error::other("agent forwarding disabled"));
+        }
+        if self.agent.is_none() {
+            self.agent = Some(AgentSocket::make()?);
+        }
+        Ok(())
     }
 
     fn refuse(&self, session: u32) -> io::Result<()> {

@@ -58,18 +58,20 @@ impl Session {
         Ok((session, master))
     }
 
-    /// Starts the program: its pid, and the worker's ends of its pipes.
+    /// Starts the program: its pid, and the worker's ends of its pipes. `around`
+    /// is what all sessions of the login have.
     pub fn run(
         &mut self,
         start: &Start,
         run: &Run,
-        steps: Option<&Path>,
+        around: Surroundings<'_>,
     ) -> io::Result<(Pid, Vec<OwnedFd>)> {
         let tty = self
             .tty
             .as_ref()
             .map(|(name, term)| (name.as_str(), term.as_str()));
-        let plan = Plan::new(start, run, &Surroundings { tty, steps })?;
+        let around = Surroundings { tty, ..around };
+        let plan = Plan::new(start, run, &around)?;
         let on = tty.map_or_else(String::new, |(name, _)| {
             format!(" on {}", name.trim_start_matches("/dev/"))
         });

@@ -502,6 +502,7 @@ impl Connection {
                     .clone()
                     .filter(|command| !command.eq_ignore_ascii_case("none")),
                 permit_tty: options.permit_tty,
+                permit_agent: options.allow_agent_forwarding && !options.disable_forwarding,
                 accept_env: options.accept_env.clone(),
                 set_env: pairs.collect(),
                 user_environment: match &options.permit_user_environment {

@@ -61,6 +61,8 @@ record! {
         pub forced_command: Option<String>,
         /// Whether there may be a terminal.
         pub permit_tty: bool,
+        /// Whether programs may reach the client's agent.
+        pub permit_agent: bool,
         /// Patterns of variables that the client may set.
         pub accept_env: Vec<String>,
         /// Variables that are set, whatever the client says.
@@ -133,6 +135,8 @@ choice! {
         3 = Signal((u32, String)),
         /// The session's channel is closed.
         4 = Forget(u32),
+        /// Let programs reach the client's agent: which session asks.
+        5 = Agent(u32),
     }
 }
 
@@ -160,6 +164,10 @@ choice! {
         3 = Refused(u32),
         /// The program ended.
         4 = Exited((u32, Exit)),
+        /// The session's programs can reach the agent.
+        5 = Agent(u32),
+        /// A program wants to: its connection comes with this.
+        6 = AgentProgram,
     }
 }
 
@@ -195,6 +203,7 @@ mod tests {
             }),
             Ask::Signal((1, "TERM".into())),
             Ask::Forget(1),
+            Ask::Agent(1),
         ] {
             assert_eq!(round_trip(&ask), ask);
         }
@@ -204,6 +213,8 @@ mod tests {
             Answer::Refused(3),
             Answer::Exited((4, Exit::Status(255))),
             Answer::Exited((4, Exit::Signal(("KILL".into(), false)))),
+            Answer::Agent(5),
+            Answer::AgentProgram,
         ] {
             assert_eq!(round_trip(&answer), answer);
         }

@@ -14,6 +14,7 @@
 //!
 //! The cell is entered before the first byte of the connection is read.
 
+pub mod agent;
 pub mod cell;
 pub mod desk;
 pub mod ending;

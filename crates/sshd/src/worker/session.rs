@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use carrick::agent::Names;
 use carrick::proto::KeepAlive;
 use carrick::{
     Channel, Connection, Error, IncomingRequest, Open, OpenReason, PtySize, Request, Server, Stream,
@@ -19,6 +20,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
+use super::agent::AgentDoor;
 use super::desk::Granted;
 use super::relay::{self, Fd, Sink};
 use super::stream::{is_readable, watch};
@@ -36,7 +38,7 @@ const VARIABLE_BYTES: usize = 32 * 1024;
 const HOLD_EOF: Duration = Duration::from_millis(150);
 
 /// What the broker says on one session. It answers questions, of which each
-/// session puts two at most, and reports one end: so the queue is bounded.
+/// session puts one at a time, and reports one end: so the queue is bounded.
 type News = (Answer, Vec<OwnedFd>);
 
 /// The broker's line, and who waits for what on it.
@@ -44,6 +46,7 @@ struct Broker {
     link: AsyncFd<Link>,
     waiting: Mutex<HashMap<u32, UnboundedSender<News>>>,
     accept_env: Vec<String>,
+    agent: AgentDoor,
 }
 
 /// Serves the connection until it is over: why it ended.
@@ -53,6 +56,7 @@ pub async fn serve(connection: Connection<Server>, granted: Granted) -> io::Resu
         link: watch(granted.broker, Interest::READABLE)?,
         waiting: Mutex::default(),
         accept_env: granted.session.accept_env,
+        agent: AgentDoor::new(connection.clone()),
     });
     let most = usize::try_from(granted.session.max_sessions).unwrap_or(usize::MAX);
     let listen = broker.listen();
@@ -131,8 +135,15 @@ impl Broker {
 
     fn deliver(&self, news: News) {
         let id = match &news.0 {
-            Answer::Terminal(id) | Answer::Running(id) | Answer::Refused(id) => *id,
-            Answer::Exited((id, _)) => *id,
+            Answer::Terminal(id)
+            | Answer::Running(id)
+            | Answer::Refused(id)
+            | Answer::Agent(id)
+            | Answer::Exited((id, _)) => *id,
+            Answer::AgentProgram => {
+                news.1.into_iter().for_each(|fd| self.agent.enter(fd));
+                return;
+            }
         };
         let Ok(waiting) = self.waiting.lock() else {
             return;
@@ -211,8 +222,14 @@ impl Session {
                     incoming.reply(ok);
                     continue;
                 }
-                _ => {
-                    self.other(incoming);
+                other => {
+                    match Names::asked_by(other) {
+                        Some(names) => {
+                            let ok = self.lend_agent(names).await;
+                            incoming.reply(ok);
+                        }
+                        None => self.other(incoming),
+                    }
                     continue;
                 }
             };
@@ -267,6 +284,18 @@ impl Session {
         };
         self.terminal = watched(fd, Interest::READABLE).ok();
         self.terminal.is_some()
+    }
+
+    /// Lets the session's programs reach the client's agent.
+    async fn lend_agent(&mut self, names: Names) -> bool {
+        if self.broker.ask(&Ask::Agent(self.id)).is_err() {
+            return false;
+        }
+        let granted = matches!(self.news.recv().await, Some((Answer::Agent(_), _)));
+        if granted {
+            self.broker.agent.open(names);
+        }
+        granted
     }
 
     async fn start(&mut self, program: Program) -> Option<Pipes> {
