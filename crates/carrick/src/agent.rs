@@ -99,12 +99,8 @@ impl SessionBinding {
     /// The request to the agent, framed. `forwards`: what follows on this
     /// connection to the agent comes from the other side of the session.
     pub fn request(&self, forwards: bool) -> Vec<u8> {
-        let contents = AgentRequest::session_bind(
-            &self.host_key,
-            &self.session_id,
-            &self.signature,
-            forwards,
-        );
+        let contents =
+            AgentRequest::session_bind(&self.host_key, &self.session_id, &self.signature, forwards);
         AgentClient::request(&AgentRequest::Extension {
             name: SESSION_BIND,
             contents: &contents,

@@ -4,7 +4,7 @@ use carrick::client::Login;
 use carrick_config::ssh::Options;
 use carrick_config::words::AddKeys;
 use carrick_keys::PrivateKey;
-use carrick_keys::agent::{AgentClient, Constraints, Identity, Request, SESSION_BIND};
+use carrick_keys::agent::{AgentClient, Constraints, Identity};
 
 use crate::agent_socket::{AUTH_SOCK, AgentSocket};
 use crate::log::{debug, debug2, debug3};
@@ -15,16 +15,25 @@ use crate::text::os_error;
 pub(super) struct Agent(AgentSocket);
 
 /// The agent's socket by IdentityAgent, or `SSH_AUTH_SOCK`.
-fn path(options: &Options) -> Option<String> {
-    let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+pub(super) fn path(options: &Options) -> Option<String> {
     match options.identity_agent.as_deref() {
-        None | Some(AUTH_SOCK) => env(AUTH_SOCK),
+        None | Some(AUTH_SOCK) => from_env(AUTH_SOCK),
         Some(none) if none.eq_ignore_ascii_case("none") => None,
-        Some(path) => match path.strip_prefix('$') {
-            Some(name) => env(name.trim_start_matches('{').trim_end_matches('}')),
-            None => Some(path.to_owned()),
-        },
+        Some(path) => named(path),
     }
+}
+
+/// A socket as an option names it: a path, or `$VARIABLE` for the one that the
+/// environment has.
+pub(super) fn named(path: &str) -> Option<String> {
+    match path.strip_prefix('$') {
+        Some(name) => from_env(name.trim_start_matches('{').trim_end_matches('}')),
+        None => Some(path.to_owned()),
+    }
+}
+
+fn from_env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl Agent {
@@ -46,17 +55,7 @@ impl Agent {
     /// Tells it which host this session is with, so that it lets us use keys
     /// that are meant for that host alone.
     pub(super) fn bind(&mut self, login: &Login) {
-        let contents = Request::session_bind(
-            login.host_key_blob(),
-            &login.session_id(),
-            login.host_key_signature(),
-            false,
-        );
-        let request = AgentClient::request(&Request::Extension {
-            name: SESSION_BIND,
-            contents: &contents,
-        });
-        match self.0.tell(&request) {
+        match self.0.tell(&login.session_binding().request(false)) {
             Ok(()) => debug!("get_agent_identities: bound agent to hostkey"),
             // An older agent, which has no such keys.
             Err(why) => debug2!("get_agent_identities: ssh_agent_bind_hostkey: {why}"),

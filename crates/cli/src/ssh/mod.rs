@@ -8,6 +8,7 @@ mod escape;
 mod fault;
 mod hardware;
 mod identity;
+mod lend;
 mod methods;
 mod options;
 mod query;

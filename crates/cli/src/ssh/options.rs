@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use carrick_config::forward::ForwardKind;
 use carrick_config::hooks::{self, FileText, Hooks, Level};
-use carrick_config::ssh::{Config, ForwardAgent, LocalUser, Options, Sources};
+use carrick_config::ssh::{Config, LocalUser, Options, Sources};
 use carrick_config::words::{CanonicalizeHostname, LogLevel, PubkeyAuth, Tunnel};
 
 use super::args::{Args, Setting};
@@ -146,7 +146,6 @@ pub(super) fn refuse_unbuilt(args: &Args, options: &Options) -> Result<(), Strin
         ("LocalForward", !options.local_forwards.is_empty()),
         ("DynamicForward", !options.local_forwards.is_empty()),
         ("RemoteForward", !options.remote_forwards.is_empty()),
-        ("ForwardAgent", options.forward_agent != ForwardAgent::No),
         ("ForwardX11", options.forward_x11 && display),
         ("KnownHostsCommand", options.known_hosts_command.is_some()),
         ("RevokedHostKeys", !options.revoked_host_keys.is_empty()),

@@ -14,6 +14,7 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use super::args::{Args, BadArgs};
 use super::auth::{Authenticator, Outcome};
 use super::fault::{Phase, Remote};
+use super::lend::Lender;
 use super::session::{self, Plan};
 use super::terminal::Restore;
 use super::{FAILED, SOFTWARE, fault, options};
@@ -252,6 +253,7 @@ where
             return FAILED;
         }
     }
+    let binding = login.session_binding();
     let Ok(connection) = login.into_connection() else {
         return FAILED;
     };
@@ -273,6 +275,7 @@ where
         command,
         tty,
         remote: way.remote,
+        lender: Lender::new(options, binding),
         started: way.started,
     };
     session::run(connection, plan).await

@@ -1,8 +1,9 @@
 //! After login: the requests that make a session, its run, and its end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use carrick::{Channel, Connection, GlobalRequest, Open, Request, proto};
+use carrick::{Channel, Connection, GlobalRequest, Open, Request, agent, proto};
 use carrick_config::ssh::Options;
 use carrick_config::words::{RequestTty, SessionType};
 use carrick_sys::signals::Number;
@@ -10,6 +11,7 @@ use carrick_sys::termios::Modes;
 use carrick_sys::{daemonize, tty};
 
 use super::fault::{Phase, Remote};
+use super::lend::{self, Lender};
 use super::relay::{Ended, Relay, Setup, Signals, What, pty_size, tell_killed};
 use super::{FAILED, env, fault, terminal};
 use crate::connect;
@@ -24,6 +26,8 @@ pub(super) struct Plan<'a> {
     /// Whether a terminal is asked for.
     pub(super) tty: bool,
     pub(super) remote: Remote,
+    /// Lends the user's agent, if that is wanted.
+    pub(super) lender: Option<Arc<Lender>>,
     pub(super) started: Instant,
 }
 
@@ -48,7 +52,7 @@ pub(super) fn wants_tty(options: &Options, has_command: bool) -> bool {
 /// Runs the session; the result is the exit status.
 pub(super) async fn run(connection: Connection, plan: Plan<'_>) -> u8 {
     let options = plan.options;
-    tokio::spawn(refuse_opens(connection.clone()));
+    tokio::spawn(serve_opens(connection.clone(), plan.lender.clone()));
     tokio::spawn(refuse_globals(connection.clone()));
     if let (true, Some(command)) = (options.permit_local_command, &options.local_command) {
         local_command(options, command);
@@ -162,7 +166,7 @@ async fn with_channel(connection: &Connection, channel: Channel, plan: &Plan<'_>
         command_line: options.enable_escape_commandline,
     };
     // Requests first: the end of input must come after the command.
-    let asked = request_all(&channel, plan);
+    let asked = request_all(connection, &channel, plan);
     let relay = asked.and_then(|asked| {
         let mut relay = Relay::new(connection.clone(), channel, &setup)?;
         for (what, reply) in asked {
@@ -187,11 +191,16 @@ async fn with_channel(connection: &Connection, channel: Channel, plan: &Plan<'_>
 
 /// Asks for everything at once; the replies are waited for later.
 fn request_all(
+    connection: &Connection,
     channel: &Channel,
     plan: &Plan<'_>,
 ) -> Result<Vec<(What, carrick::Asked)>, carrick::Error> {
     let options = plan.options;
     let mut asked = Vec::new();
+    if plan.lender.is_some() {
+        debug!("Requesting authentication agent forwarding.");
+        channel.notify(connection.agent_names().request())?;
+    }
     if plan.tty {
         let term = std::env::var("TERM").unwrap_or_default();
         let modes = Modes::of(rustix::stdio::stdin()).map_or_else(|_| vec![0], |m| m.encode());
@@ -289,11 +298,15 @@ fn rate(bytes: u64, seconds: f64) -> f64 {
     bytes as f64 / seconds
 }
 
-/// No channel that the server wants is wanted here.
-async fn refuse_opens(connection: Connection) {
+/// Channels that the server asks for: to the agent, if it is lent, and none
+/// else.
+async fn serve_opens(connection: Connection, lender: Option<Arc<Lender>>) {
     while let Some(incoming) = connection.accept_open().await {
-        debug!("server asked to open a channel: refused");
-        drop(incoming);
+        if agent::is_wanted_by(&incoming) {
+            lend::lend(lender.as_ref(), incoming);
+        } else {
+            debug!("server asked to open a channel: refused");
+        }
     }
 }
 
