@@ -28,9 +28,24 @@ impl Identity {
         })
     }
 
+    /// Who started this process: by real ids.
+    pub fn real() -> io::Result<Self> {
+        Ok(Self {
+            uid: getuid().as_raw(),
+            gid: getgid().as_raw(),
+            ..Self::current()?
+        })
+    }
+
     fn gids(&self) -> Vec<Gid> {
         self.groups.iter().copied().map(Gid::from_raw).collect()
     }
+}
+
+/// Whether this process has other rights than whoever started it (set-uid,
+/// set-gid).
+pub fn is_elevated() -> bool {
+    getuid() != geteuid() || getgid() != getegid()
 }
 
 /// Whether this process has root's effective uid.

@@ -2,6 +2,7 @@
 
 pub mod daemonize;
 pub mod fdpass;
+pub mod hostname;
 pub mod identity;
 pub mod localtime;
 pub mod mem;
