@@ -18,8 +18,5 @@ pub(crate) fn uid() -> u32 {
 
 /// This machine's name.
 pub(crate) fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    carrick_sys::hostname::own()
 }

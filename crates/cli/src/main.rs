@@ -11,6 +11,7 @@ mod helper;
 mod home;
 mod keyfile;
 mod keygen;
+mod keysign;
 mod log;
 mod pkcs11;
 mod pkcs11_helper;
@@ -31,6 +32,7 @@ type Program = fn(Vec<OsString>) -> ExitCode;
 const PROGRAMS: &[(&str, Program)] = &[
     ("ssh", ssh::main),
     ("ssh-keygen", keygen::main),
+    ("ssh-keysign", keysign::main),
     ("ssh-pkcs11-helper", pkcs11_helper::main),
     ("ssh-sk-helper", sk_helper::main),
 ];
@@ -46,6 +48,11 @@ fn program(name: &OsStr) -> Option<Program> {
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
+    // Whoever starts a set-uid program says what it is called: that must not
+    // decide what it does with rights that they do not have.
+    if carrick_sys::identity::is_elevated() {
+        return keysign::main(Vec::new());
+    }
     let name = args.next().unwrap_or_default();
     if let Some(program) = program(&name) {
         return program(args.collect());

@@ -9,6 +9,8 @@ const DEFAULT_ORDER: &str = "gssapi-with-mic,hostbased,publickey,keyboard-intera
 /// A method that is built.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Method {
+    /// RFC 4252 section 9.
+    HostBased,
     /// RFC 4252 section 7.
     PublicKey,
     /// RFC 4256.
@@ -18,11 +20,17 @@ pub(super) enum Method {
 }
 
 impl Method {
-    const ALL: [Self; 3] = [Self::PublicKey, Self::KeyboardInteractive, Self::Password];
+    const ALL: [Self; 4] = [
+        Self::HostBased,
+        Self::PublicKey,
+        Self::KeyboardInteractive,
+        Self::Password,
+    ];
 
     /// As it is named on the wire.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::HostBased => "hostbased",
             Self::PublicKey => "publickey",
             Self::KeyboardInteractive => "keyboard-interactive",
             Self::Password => "password",
@@ -130,6 +138,8 @@ mod tests {
         let mut m = Methods::new(Some("password,publickey"), vec![Method::PublicKey]);
         assert_eq!(m.next(&list("publickey,password")), Some(Method::PublicKey));
         let mut m = Methods::new(Some("hostbased"), Method::ALL.to_vec());
+        assert_eq!(m.next(&list("hostbased,password")), Some(Method::HostBased));
+        m.disable(Method::HostBased);
         assert_eq!(m.next(&list("hostbased,password")), None);
     }
 }
