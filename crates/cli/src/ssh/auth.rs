@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::fd::BorrowedFd;
 
 use carrick::client::{AuthReply, Login};
 use carrick_config::ssh::Options;
@@ -12,7 +13,9 @@ use zeroize::Zeroizing;
 
 use super::agent::Agent;
 use super::hardware;
+use super::hostbased::{self, HostKeys};
 use super::identity::{self, Identity};
+use super::identity_file::{self, Files};
 use super::methods::{Method, Methods};
 use crate::log::{self, Level, debug, debug2, debug3, error, info, verbose};
 use crate::pkcs11::Provider;
@@ -36,7 +39,12 @@ pub(super) struct Authenticator<'a> {
     methods: Methods,
     agent: Option<Agent>,
     tokens: Option<Provider>,
-    identities: Option<Vec<Identity>>,
+    /// Read, and not ordered yet.
+    files: Option<Files>,
+    host_keys: HostKeys,
+    /// Our end of the connection, unless a proxy has it.
+    socket: Option<BorrowedFd<'a>>,
+    identities: Vec<Identity>,
     /// How many of them were offered; the last of those is the present one.
     offered: usize,
     passwords: u32,
@@ -46,10 +54,20 @@ pub(super) struct Authenticator<'a> {
 }
 
 impl<'a> Authenticator<'a> {
-    /// `trusted`: the host key is good enough to type a password to.
-    pub(super) fn new(options: &'a Options, login: &'a mut Login, trusted: bool) -> Self {
+    /// `files` are the keys to try; `trusted`: the host key is good enough to
+    /// type a password to.
+    pub(super) fn new(
+        options: &'a Options,
+        login: &'a mut Login,
+        files: Files,
+        socket: Option<BorrowedFd<'a>>,
+        trusted: bool,
+    ) -> Self {
         let interactive = trusted && !options.batch_mode;
         let mut enabled = Vec::new();
+        if options.hostbased_authentication {
+            enabled.push(Method::HostBased);
+        }
         if options.pubkey_authentication != PubkeyAuth::No {
             enabled.push(Method::PublicKey);
         }
@@ -68,7 +86,10 @@ impl<'a> Authenticator<'a> {
             methods,
             agent: None,
             tokens: None,
-            identities: None,
+            files: Some(files),
+            host_keys: HostKeys::load(options),
+            socket,
+            identities: Vec::new(),
             offered: 0,
             passwords: 0,
             interactions: 0,
@@ -107,6 +128,10 @@ impl<'a> Authenticator<'a> {
                 };
                 name = method.name();
                 let tried = match method {
+                    Method::HostBased => {
+                        let keys = &mut self.host_keys;
+                        hostbased::attempt(self.options, self.login, keys, self.socket).await?
+                    }
                     Method::PublicKey => self.public_key().await?,
                     Method::KeyboardInteractive => self.keyboard_interactive().await?,
                     Method::Password => self.password().await?,
@@ -134,17 +159,14 @@ impl<'a> Authenticator<'a> {
 
     /// Offers the next key. `None`: all were offered.
     async fn public_key(&mut self) -> Result<Option<AuthReply>, carrick::Error> {
-        if self.identities.is_none() {
+        if let Some(files) = self.files.take() {
             self.agent = Agent::connect(self.options);
             if let Some(agent) = &mut self.agent {
                 agent.bind(self.login);
             }
             self.tokens = hardware::load_tokens(self.options);
-            self.identities = Some(identity::collect(
-                self.options,
-                self.agent.as_mut(),
-                self.tokens.as_ref(),
-            ));
+            let (agent, tokens) = (self.agent.as_mut(), self.tokens.as_ref());
+            self.identities = identity::collect(self.options, files, agent, tokens);
         }
         loop {
             self.offered += 1;
@@ -172,7 +194,7 @@ impl<'a> Authenticator<'a> {
 
     /// The identity whose turn it is.
     fn current(&self) -> Option<&Identity> {
-        self.identities.as_ref()?.get(self.offered.checked_sub(1)?)
+        self.identities.get(self.offered.checked_sub(1)?)
     }
 
     /// Asks whether a key would do, and signs with it if so.
@@ -199,7 +221,7 @@ impl<'a> Authenticator<'a> {
         let data = self
             .login
             .publickey_signed_data(self.user, &algorithm, &blob);
-        let Some(signature) = self.signature(&blob, &data, &algorithm) else {
+        let Some(signature) = self.signature(key, &data, &algorithm) else {
             return Ok(None);
         };
         let sent = self
@@ -210,75 +232,52 @@ impl<'a> Authenticator<'a> {
     }
 
     /// A signature by the agent, or by the file's key.
-    fn signature(&mut self, blob: &[u8], data: &[u8], algorithm: &str) -> Option<Vec<u8>> {
-        let (name, in_agent, in_token) = self
-            .current()
-            .map(|i| (i.name.clone(), i.in_agent, i.in_token))?;
-        let failed = |why: &str, kind: &str| {
+    fn signature(&mut self, key: &PublicKey, data: &[u8], algorithm: &str) -> Option<Vec<u8>> {
+        let signer = identity::signer(&self.identities, self.offered.checked_sub(1)?)?;
+        let name = &signer.name;
+        let failed = |why: &str| {
+            let kind = key.short_name();
             error!("sign_and_send_pubkey: signing failed for {kind} \"{name}\": {why}");
         };
-        let kind = PublicKey::from_blob(blob)
-            .map(|k| k.short_name())
-            .unwrap_or_default();
-        if in_agent {
-            match self
-                .agent
-                .as_mut()
-                .map(|agent| agent.sign(blob, data, algorithm))
-            {
+        if signer.in_agent {
+            // A plain key that signs for its certificate is asked for by its own name.
+            let blob = signer.key.as_ref().unwrap_or(key).to_blob();
+            let agent = self.agent.as_mut();
+            match agent.map(|agent| agent.sign(&blob, data, algorithm)) {
                 Some(Ok(signature)) => return Some(signature),
                 Some(Err(why)) => {
-                    failed(&why, &kind);
-                    if !in_token {
-                        self.current()?.path.as_ref()?;
+                    failed(&why);
+                    if !signer.in_token {
+                        signer.path.as_ref()?;
                     }
                 }
                 None => {}
             }
         }
-        if in_token {
-            let tokens = self.tokens.as_mut()?;
-            let signed = PublicKey::from_blob(blob)
-                .map_err(|e| e.to_string())
-                .and_then(|key| tokens.sign(&key, algorithm, data));
-            return signed.map_err(|why| failed(&why, &kind)).ok();
+        if signer.in_token {
+            let signed = self.tokens.as_mut()?.sign(key.plain(), algorithm, data);
+            return signed.map_err(|why| failed(&why)).ok();
         }
-        let private = self.open_current()?;
-        if private.public().to_blob() != blob {
-            failed(
-                "the private key's file does not match its public key",
-                &kind,
-            );
+        let private = open(self.options, signer, self.agent.as_mut())?;
+        if private.public() != key.plain() {
+            error!("identity_sign: private key {name} contents do not match public");
             return None;
         }
-        hardware::sign(self.options, &private, &name, algorithm, data)
-            .map_err(|why| failed(&why, &kind))
+        hardware::sign(self.options, &private, name, algorithm, data)
+            .map_err(|why| failed(&why))
             .ok()
-    }
-
-    /// Opens the present identity's file, and lets the agent have the key if
-    /// that is wanted.
-    fn open_current(&mut self) -> Option<PrivateKey> {
-        let current = self.current()?;
-        let private = identity::open(self.options, current)?;
-        if self.options.add_keys_to_agent.mode != AddKeys::No {
-            let name = current.name.clone();
-            match &mut self.agent {
-                Some(agent) => agent.add(self.options, &private, &name),
-                None => debug3!("no authentication agent, not adding key"),
-            }
-        }
-        Some(private)
     }
 
     /// A file that does not show its public half: opened, and signed with at
     /// once.
     async fn try_private(&mut self) -> Result<Option<AuthReply>, carrick::Error> {
-        let Some(name) = self.current().map(|current| current.name.clone()) else {
+        let at = self.offered.checked_sub(1);
+        let Some(current) = at.and_then(|at| self.identities.get(at)) else {
             return Ok(None);
         };
+        let name = &current.name;
         debug!("Trying private key: {name}");
-        let Some(private) = self.open_current() else {
+        let Some(private) = open(self.options, current, self.agent.as_mut()) else {
             return Ok(None);
         };
         let key = private.public();
@@ -294,7 +293,7 @@ impl<'a> Authenticator<'a> {
         let data = self
             .login
             .publickey_signed_data(self.user, &algorithm, &blob);
-        match hardware::sign(self.options, &private, &name, &algorithm, &data) {
+        match hardware::sign(self.options, &private, name, &algorithm, &data) {
             Ok(signature) => Ok(Some(
                 self.login
                     .publickey(self.user, &algorithm, &blob, &signature)
@@ -383,6 +382,18 @@ impl<'a> Authenticator<'a> {
         }
         Ok(Some(reply))
     }
+}
+
+/// Opens an identity's file, and lets the agent have the key if that is wanted.
+fn open(options: &Options, identity: &Identity, agent: Option<&mut Agent>) -> Option<PrivateKey> {
+    let private = identity_file::open(options, identity)?;
+    if options.add_keys_to_agent.mode != AddKeys::No {
+        match agent {
+            Some(agent) => agent.add(options, &private, &identity.name),
+            None => debug3!("no authentication agent, not adding key"),
+        }
+    }
+    Some(private)
 }
 
 fn secret(prompt: &str, echo: bool) -> Secret {

@@ -1,22 +1,17 @@
-//! The keys to offer, in OpenSSH's order, and opening their files.
+//! The keys and certificates to offer, in OpenSSH's order, and which of them
+//! signs.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use carrick_config::ssh::Options;
+use carrick_config::ssh::{KeyPath, Options};
 use carrick_keys::helper::pkcs11::TokenKey;
-use carrick_keys::{
-    FingerprintHash, KeyFileError, PrivateKey, PublicKey, algorithm, parse_public_file,
-    public_of_private_file,
-};
-use carrick_wire::Secret;
+use carrick_keys::{CertKind, FingerprintHash, KeyType, PublicKey, algorithm};
 
 use super::agent::Agent;
-use crate::log::{debug, debug2, debug3, error, info};
+use super::identity_file::Files;
+use crate::log::{debug, debug2};
 use crate::pkcs11::Provider;
-use crate::prompt::{Ask, ask_or_empty};
-use crate::text::os_error;
-use crate::{home, keyfile};
 
 /// A key that may be offered.
 pub(super) struct Identity {
@@ -47,6 +42,18 @@ impl Identity {
         }
     }
 
+    /// What a file holds, or should.
+    pub(super) fn in_file(name: &str, key: Option<PublicKey>, file: &KeyPath) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: Some(PathBuf::from(name)),
+            key,
+            in_agent: false,
+            in_token: false,
+            user_provided: file.user_provided,
+        }
+    }
+
     /// For the log.
     pub(super) fn describe(&self) -> String {
         let mut text = self.name.clone();
@@ -68,45 +75,46 @@ impl Identity {
     }
 }
 
-/// All keys to offer: those of tokens that are named by files too, those of
-/// files that the agent has too (in its order), the agent's others, then the
-/// tokens' and the files'.
+/// All keys to offer, in OpenSSH's order: certificates that were named, keys of
+/// tokens that files name too, keys of files that the agent has too (in its
+/// order), the agent's others, then the tokens' and the files'.
 pub(super) fn collect(
     options: &Options,
+    files: Files,
     agent: Option<&mut Agent>,
     tokens: Option<&Provider>,
 ) -> Vec<Identity> {
-    let mut files: Vec<Identity> = options
-        .identity_files
-        .iter()
-        .filter_map(|file| from_file(options, &file.path, file.user_provided))
+    let mut rest: Vec<Identity> = files.keys.into_iter().filter(is_for_users).collect();
+    let mut preferred: Vec<Identity> = files
+        .certificates
+        .into_iter()
+        .filter(is_for_users)
         .collect();
     let in_token = tokens.map(Provider::keys).unwrap_or_default();
     // Tokens' keys whose public halves are named come first.
-    let (mut preferred, others): (Vec<_>, Vec<_>) = in_token
+    let (named, others): (Vec<_>, Vec<_>) = in_token
         .iter()
         .map(Identity::from_token)
-        .partition(|token| files.iter().any(|f| f.key == token.key));
+        .partition(|token| rest.iter().any(|f| f.key == token.key));
+    preferred.extend(named);
     if !options.identities_only {
-        files.splice(..0, others);
+        rest.splice(..0, others);
     }
     let mut only_agent = Vec::new();
     for held in agent.map(Agent::identities).unwrap_or_default() {
+        let comment = String::from_utf8_lossy(&held.comment).into_owned();
         let Ok(key) = PublicKey::from_blob(&held.blob) else {
-            debug2!(
-                "agent key {} is of a type that is not supported",
-                held.comment_text()
-            );
+            debug2!("agent key {comment} is of a type that is not supported");
             continue;
         };
-        let same = files.iter().position(|f| f.key.as_ref() == Some(&key));
+        let same = rest.iter().position(|f| f.key.as_ref() == Some(&key));
         if let Some(at) = same {
-            let mut found = files.remove(at);
+            let mut found = rest.remove(at);
             found.in_agent = true;
             preferred.push(found);
         } else if !options.identities_only {
             only_agent.push(Identity {
-                name: held.comment_text().into_owned(),
+                name: comment,
                 path: None,
                 key: Some(key),
                 in_agent: true,
@@ -116,12 +124,61 @@ pub(super) fn collect(
         }
     }
     preferred.append(&mut only_agent);
-    preferred.append(&mut files);
+    preferred.append(&mut rest);
     preferred.retain(|identity| is_usable(options, identity));
     for identity in &preferred {
         debug!("Will attempt key: {}", identity.describe());
     }
     preferred
+}
+
+/// A host's certificate is of no use in a login.
+fn is_for_users(identity: &Identity) -> bool {
+    let user = match &identity.key {
+        Some(PublicKey::Certificate(cert)) => cert.kind == CertKind::User,
+        _ => true,
+    };
+    if !user {
+        debug!(
+            "pubkey_prepare: ignoring certificate {}: not a user certificate",
+            identity.name
+        );
+    }
+    user
+}
+
+/// Which of `list` signs for the one at `at`: for a certificate the plain key
+/// that it certifies, if that is among them, or else a file of its name that
+/// does not show its public half.
+pub(super) fn signer(list: &[Identity], at: usize) -> Option<&Identity> {
+    let offered = list.get(at)?;
+    let Some(cert) = offered.key.as_ref().filter(|key| key.is_certificate()) else {
+        return Some(offered);
+    };
+    let plain = list
+        .iter()
+        .find(|other| other.key.as_ref() == Some(cert.plain()));
+    let nameless = || {
+        let hidden = |other: &&Identity| other.key.is_none() && other.path == offered.path;
+        list.iter().filter(|_| !offered.in_agent).find(hidden)
+    };
+    match plain.or_else(nameless) {
+        Some(found) => {
+            let from = if found.in_agent { " from agent" } else { "" };
+            debug2!(
+                "sign_and_send_pubkey: using private key \"{}\"{from} for certificate",
+                found.name
+            );
+            Some(found)
+        }
+        None => {
+            debug!(
+                "sign_and_send_pubkey: no separate private key for certificate \"{}\"",
+                offered.name
+            );
+            Some(offered)
+        }
+    }
 }
 
 fn is_usable(options: &Options, identity: &Identity) -> bool {
@@ -148,116 +205,6 @@ fn is_for(key: &PublicKey, name: &str) -> bool {
     algorithm::find(name).is_some_and(|a| a.key_type == key.key_type())
 }
 
-/// An identity file, its tokens expanded; none for a file that is not there
-/// unless the user named it.
-fn from_file(options: &Options, text: &str, user_provided: bool) -> Option<Identity> {
-    let env = |name: &str| std::env::var(name).ok();
-    let expanded = carrick_config::tokens::expand_all(text, &options.tokens.table(), &env);
-    let name = match expanded {
-        Ok(expanded) => home::expand(&expanded).to_string_lossy().into_owned(),
-        Err(why) => {
-            error!("IdentityFile {text}: {why}");
-            return None;
-        }
-    };
-    if name.eq_ignore_ascii_case("none") {
-        return None;
-    }
-    let path = PathBuf::from(&name);
-    let key = public_half(&path);
-    debug!(
-        "identity file {name} type {}",
-        key.as_ref().map_or(-1, type_number)
-    );
-    Some(Identity {
-        name,
-        path: Some(path),
-        key,
-        in_agent: false,
-        in_token: false,
-        user_provided,
-    })
-}
-
-/// OpenSSH's number for a key's type, which its log gives.
-fn type_number(key: &PublicKey) -> i8 {
-    match key.key_type() {
-        "ssh-rsa" => 0,
-        "ssh-ed25519" => 3,
-        "ssh-rsa-cert-v01@openssh.com" => 4,
-        "ssh-ed25519-cert-v01@openssh.com" => 7,
-        "sk-ecdsa-sha2-nistp256@openssh.com" => 10,
-        "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com" => 11,
-        "sk-ssh-ed25519@openssh.com" => 12,
-        "sk-ssh-ed25519-cert-v01@openssh.com" => 13,
-        ecdsa if ecdsa.ends_with("-cert-v01@openssh.com") => 6,
-        _ => 2,
-    }
-}
-
-/// The public half by the file itself (a public key, or what a private one
-/// shows), else by the `.pub` beside it.
-fn public_half(path: &Path) -> Option<PublicKey> {
-    // Permissions are judged when the private half is wanted.
-    let text = std::fs::read(path).ok();
-    if let Some(text) = text {
-        if let Some(key) = public_of_private_file(&text) {
-            return Some(key);
-        }
-        if let Ok((key, _)) = parse_public_file(&text) {
-            return Some(key);
-        }
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".pub");
-    Some(parse_public_file(&std::fs::read(beside).ok()?).ok()?.0)
-}
-
-/// Opens the private half, asking for the passphrase if it needs one.
-pub(super) fn open(options: &Options, identity: &Identity) -> Option<PrivateKey> {
-    let path = identity.path.as_deref()?;
-    if let Err(e) = std::fs::metadata(path) {
-        let text = os_error(&e);
-        if identity.user_provided {
-            info!("no such identity: {}: {text}", identity.name);
-        } else {
-            debug3!("no such identity: {}: {text}", identity.name);
-        }
-        return None;
-    }
-    let bytes = keyfile::read(path)
-        .map_err(|why| error!("Load key \"{}\": {why}", identity.name))
-        .ok()?;
-    let prompt = format!("Enter passphrase for key '{}': ", identity.name);
-    let mut passphrase: Option<Secret> = None;
-    for attempt in 0..=options.number_of_password_prompts {
-        if attempt > 0 {
-            let answer = ask_or_empty(&prompt, Ask::default());
-            if answer.is_empty() {
-                debug2!("no passphrase given, try next key");
-                return None;
-            }
-            passphrase = Some(Secret::from(answer.as_slice()));
-        }
-        match PrivateKey::parse_file(&bytes, passphrase.as_ref()) {
-            Ok(key) => return Some(key),
-            Err(KeyFileError::NeedsPassphrase | KeyFileError::WrongPassphrase) => {
-                if options.batch_mode {
-                    return None;
-                }
-                if attempt > 0 {
-                    debug2!("bad passphrase given, try again...");
-                }
-            }
-            Err(e) => {
-                error!("Load key \"{}\": {}", identity.name, keyfile::reason(&e));
-                return None;
-            }
-        }
-    }
-    None
-}
-
 /// The signature algorithm to use `key` with: RSA's is chosen among those
 /// the server says it takes, the others have one.
 pub(super) fn signature_algorithm(
@@ -265,11 +212,15 @@ pub(super) fn signature_algorithm(
     accepted: &[String],
     server: Option<&str>,
 ) -> Option<String> {
-    let rsa = key.key_type() == "ssh-rsa";
+    let taken = |list: &str, name: &str| {
+        // The server lists signatures, whatever they go with.
+        let signature = algorithm::find(name).map(|a| a.signature);
+        list.split(',').any(|s| Some(s) == signature)
+    };
     match server {
-        Some(list) if rsa => accepted
+        Some(list) if key.kind() == KeyType::Rsa => accepted
             .iter()
-            .find(|name| is_for(key, name) && list.split(',').any(|s| s == name.as_str()))
+            .find(|name| is_for(key, name) && taken(list, name))
             .cloned(),
         // A server that does not say may be too old for SHA-2 signatures.
         _ => accepted
@@ -282,6 +233,8 @@ pub(super) fn signature_algorithm(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use carrick_crypto::rng::Rng;
+    use carrick_keys::{CertFields, Certificate, PrivateKey, VALID_FOREVER};
 
     const RSA: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC7vbqajDRETKMxBuGMn7YjlIMvJOFJ1rzwGmB5VdVhJKTgmj0JRs9X5Uee7gSPqT9qqUXkqXqVzYz0f5mJv4oqxoJkIvJkbHNPwVhj9OxCqZpPEpGhwdeaKJcMxLcnnQmZl9MBSQnMzXKjkxPTqZ5E/Cg+BLJrDPF1ZSWd7kJxm+c0HSxaKWYsFqdzFkFuPzvQjKpPvNsGXxgPrnsVSYDgoLXrz0r4ZPqSPmCQHDDeqPnTUCDbM7k3xqoKJrQYYvzNqEGEEC6zkDDqbBxjTRmoDAjGqvPm1rW0EMnkvQJbQGQ8eIHwBVxdtNnHwXhOkqbmMBm0QvqK7Wx9Hn1pQH7B";
     const ED: &str =
@@ -325,5 +278,75 @@ mod tests {
             signature_algorithm(&key, &lists(&["rsa-sha2-512"]), None),
             None
         );
+    }
+
+    fn named(name: &str, key: Option<PublicKey>, in_agent: bool) -> Identity {
+        Identity {
+            name: name.into(),
+            path: (!in_agent).then(|| name.into()),
+            key,
+            in_agent,
+            in_token: false,
+            user_provided: false,
+        }
+    }
+
+    /// A key, and a certificate for it.
+    fn certified(number: u8) -> (PublicKey, PublicKey) {
+        struct Fixed(u8);
+        impl Rng for Fixed {
+            fn fill(&mut self, out: &mut [u8]) {
+                out.fill(self.0);
+            }
+        }
+        let make = |n| PrivateKey::generate(KeyType::Ed25519, 0, &mut Fixed(n)).unwrap();
+        let (key, ca) = (make(number), make(200));
+        let fields = CertFields {
+            serial: 0,
+            kind: CertKind::User,
+            key_id: "id".into(),
+            principals: Vec::new(),
+            valid_after: 0,
+            valid_before: VALID_FOREVER,
+            critical_options: Vec::new(),
+            extensions: Vec::new(),
+        };
+        let cert = Certificate::issue(key.public(), &ca, None, &fields, &mut Fixed(1)).unwrap();
+        (key.public().clone(), PublicKey::Certificate(Box::new(cert)))
+    }
+
+    #[test]
+    fn a_certificates_key_signs_for_it_wherever_it_is() {
+        let (key, cert) = certified(1);
+        let (other, _) = certified(2);
+        let of = |list: &[Identity], at| signer(list, at).map(|i| i.name.clone());
+        let list = [
+            named("cert", Some(cert.clone()), false),
+            named("other", Some(other), true),
+            named("key", Some(key.clone()), true),
+        ];
+        assert_eq!(of(&list, 0).as_deref(), Some("key"));
+        assert_eq!(of(&list, 2).as_deref(), Some("key"));
+        // A private key that does not show its public half, with its certificate.
+        let list = [
+            named("a", Some(cert.clone()), false),
+            named("a", None, false),
+        ];
+        assert!(signer(&list, 0).is_some_and(|found| found.key.is_none()));
+        // The agent has the certificate, and signs for it.
+        let list = [named("a", Some(cert), true), named("b", None, false)];
+        assert!(signer(&list, 0).is_some_and(|found| found.in_agent));
+        assert_eq!(of(&list, 2), None);
+    }
+
+    #[test]
+    fn a_certificates_algorithm_is_its_own_but_the_server_lists_signatures() {
+        let (_, cert) = certified(1);
+        let ours = lists(&["ssh-ed25519", "ssh-ed25519-cert-v01@openssh.com"]);
+        assert_eq!(
+            signature_algorithm(&cert, &ours, Some("ssh-ed25519")).as_deref(),
+            Some("ssh-ed25519-cert-v01@openssh.com")
+        );
+        assert_eq!(signature_algorithm(&cert, &ours[..1], None), None);
     }
 }

@@ -7,7 +7,9 @@ mod env;
 mod escape;
 mod fault;
 mod hardware;
+mod hostbased;
 mod identity;
+mod identity_file;
 mod lend;
 mod methods;
 mod options;
@@ -24,6 +26,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use args::{BadArgs, Wanted};
+pub(crate) use options::System as HostSystem;
 
 use crate::log;
 use crate::text::err;

@@ -13,7 +13,7 @@ use crate::log::{self, debug};
 use crate::{account, connect};
 
 /// The system, for the configuration.
-struct System;
+pub(crate) struct System;
 
 impl Hooks for System {
     fn read(&self, path: &str) -> io::Result<FileText> {
@@ -141,14 +141,11 @@ pub(super) fn refuse_unbuilt(args: &Args, options: &Options) -> Result<(), Strin
             "CanonicalizeHostname",
             options.canonicalize_hostname != CanonicalizeHostname::No,
         ),
-        ("CertificateFile", !options.certificate_files.is_empty()),
         ("ChannelTimeout", !options.channel_timeouts.is_empty()),
         ("LocalForward", !options.local_forwards.is_empty()),
         ("DynamicForward", !options.local_forwards.is_empty()),
         ("RemoteForward", !options.remote_forwards.is_empty()),
         ("ForwardX11", options.forward_x11 && display),
-        ("KnownHostsCommand", options.known_hosts_command.is_some()),
-        ("RevokedHostKeys", !options.revoked_host_keys.is_empty()),
         ("ProxyJump", options.proxy_jump.is_some()),
         (
             "ProxyUseFdpass",

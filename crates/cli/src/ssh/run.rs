@@ -7,18 +7,19 @@ use carrick::client::{ClientConfig, Login, Unverified};
 use carrick::proto::KeepAlive;
 use carrick::proto::transport::RekeyLimit;
 use carrick_config::ssh::Options;
-use carrick_config::words::{SessionType, WarnWeakCrypto};
+use carrick_config::words::{PubkeyAuth, SessionType, WarnWeakCrypto};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::args::{Args, BadArgs};
 use super::auth::{Authenticator, Outcome};
 use super::fault::{Phase, Remote};
+use super::identity_file::Files;
 use super::lend::Lender;
 use super::session::{self, Plan};
 use super::terminal::Restore;
 use super::{FAILED, SOFTWARE, fault, options};
-use crate::connect::hostkey::{Accepted, HostCheck};
+use crate::connect::hostkey::{Accepted, HostCheck, Refusal};
 use crate::connect::{self, Dialled};
 use crate::log::{self, Level, debug, error, info, log, verbose};
 use crate::text::err;
@@ -219,10 +220,17 @@ where
         "Authenticating to {}:{} as '{}'",
         options.hostname, options.port, options.user
     );
+    let files = if options.pubkey_authentication == PubkeyAuth::No {
+        Files::default()
+    } else {
+        Files::load(options)
+    };
     let (mut login, trusted) = match exchange_keys(options, stream, &way).await {
         Ok(login) => login,
-        Err(Stop::Refused) => {
-            log!(Fatal, "Host key verification failed.");
+        Err(Stop::Refused(why)) => {
+            if why == Refusal::HostKey {
+                log!(Fatal, "Host key verification failed.");
+            }
             return FAILED;
         }
         Err(Stop::Failed(why, phase)) => {
@@ -236,7 +244,11 @@ where
         }
     };
     warn_weak(options, &login);
-    match Authenticator::new(options, &mut login, trusted).run().await {
+    let socket = way.socket.as_ref().map(|(socket, _)| socket.as_fd());
+    match Authenticator::new(options, &mut login, files, socket, trusted)
+        .run()
+        .await
+    {
         Ok(Outcome::In(method)) => {
             verbose!(
                 "Authenticated to {} {} using \"{method}\".",
@@ -292,7 +304,7 @@ async fn within<T>(limit: Option<Duration>, what: impl Future<Output = T>) -> Op
 /// Why there is no login.
 enum Stop {
     /// The host key was refused; why was told.
-    Refused,
+    Refused(Refusal),
     /// ConnectTimeout has passed.
     TimedOut,
     /// The connection failed.
@@ -309,7 +321,8 @@ async fn exchange_keys<T>(
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let connecting = Unverified::connect(stream, config(options, &way.check));
+    let config = config(options, &way.check).map_err(Stop::Refused)?;
+    let connecting = Unverified::connect(stream, config);
     // The user may take their time with the question about the key: only the
     // server's part is limited.
     let limit = options
@@ -323,11 +336,14 @@ where
     for line in host.preamble() {
         debug!("kex_exchange_identification: banner line: {line}");
     }
-    let Some(accepted) = way.check.check(host.host_key()) else {
-        host.reject();
-        // The refusal is written before we go.
-        tokio::task::yield_now().await;
-        return Err(Stop::Refused);
+    let accepted = match way.check.check(host.host_key()) {
+        Ok(accepted) => accepted,
+        Err(why) => {
+            host.reject();
+            // The refusal is written before we go.
+            tokio::task::yield_now().await;
+            return Err(Stop::Refused(why));
+        }
     };
     let login = host
         .accept()
@@ -348,13 +364,13 @@ fn phase_of(why: &carrick::Error) -> Phase {
     }
 }
 
-fn config(options: &Options, check: &HostCheck<'_>) -> ClientConfig {
+fn config(options: &Options, check: &HostCheck<'_>) -> Result<ClientConfig, Refusal> {
     let mut config = ClientConfig::new(SOFTWARE);
     let common = &mut config.common;
     common.comment.clone_from(&options.version_addendum);
     let preferences = &mut common.preferences;
     preferences.kex.clone_from(&options.kex_algorithms);
-    preferences.host_key = check.algorithms();
+    preferences.host_key = check.algorithms()?;
     preferences.ciphers.clone_from(&options.ciphers);
     preferences.macs.clone_from(&options.macs);
     let compression: &[&str] = if options.compression {
@@ -372,7 +388,7 @@ fn config(options: &Options, check: &HostCheck<'_>) -> ClientConfig {
         interval: options.server_alive_interval,
         count: options.server_alive_count_max,
     });
-    config
+    Ok(config)
 }
 
 /// Warns of a key exchange that a quantum computer could undo later.
