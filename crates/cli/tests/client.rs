@@ -72,8 +72,8 @@ fn refusals_end_with_255() {
             "Can't open user config file /no/such/file: No such file",
         ),
         (
-            &["-F", "none", "-o", "ForwardAgent=yes", "h"],
-            "ForwardAgent is not built yet",
+            &["-F", "none", "-o", "Tunnel=yes", "h"],
+            "Tunnel is not built yet",
         ),
         (
             &["-F", "none", "-L", "1:h:2", "h"],

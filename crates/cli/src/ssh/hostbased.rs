@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use carrick::client::{AuthReply, Login};
+use carrick::proto::auth::{AuthRequest, hostbased_signed_data};
 use carrick_config::ssh::Options;
 use carrick_keys::keysign::{self, KeysignRequest};
 use carrick_keys::{FingerprintHash, PublicKey, algorithm, parse_public_file};
 use carrick_sys::{hostname, process};
-use carrick_wire::msg::auth::{MethodBody, Request};
 
 use crate::account;
 use crate::log::{debug, debug2, debug3, error};
@@ -107,19 +107,14 @@ pub(super) async fn attempt(
     let host = format!("{name}.");
     debug2!("userauth_hostbased: chost {host}");
     let blob = key.to_blob();
-    let method = MethodBody::HostBased {
+    let data = hostbased_signed_data(
+        &login.session_id(),
+        &options.user,
         algorithm,
-        key: &blob,
-        host: &host,
-        local_user: &me.name,
-        signature: &[],
-    };
-    let request = Request {
-        user: &options.user,
-        service: carrick_wire::names::service::CONNECTION,
-        method,
-    };
-    let data = request.signed_data(&login.session_id()).unwrap_or_default();
+        &blob,
+        &host,
+        &me.name,
+    );
     let signature = match sign(&data, connection) {
         Ok(signature) => signature,
         Err(why) => {
@@ -128,7 +123,7 @@ pub(super) async fn attempt(
             return Ok(None);
         }
     };
-    let attempt = carrick::proto::auth::AuthRequest::HostBased {
+    let attempt = AuthRequest::HostBased {
         algorithm,
         key: &blob,
         host: &host,

@@ -3,7 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use carrick_keys::known_hosts::{Entry, HostKeys, Lookup, Marker};
-use carrick_keys::{CertDemand, CertKind, CertName, Certificate, PublicKey};
+use carrick_keys::{CertDemand, CertKind, CertName, Certificate, PublicKey, VALID_FOREVER};
+use carrick_sys::localtime::LocalTime;
 
 use super::{Accepted, HostCheck, Verdict};
 use crate::log::{debug, debug2, error};
@@ -100,12 +101,25 @@ impl HostCheck<'_> {
     }
 }
 
-/// In seconds since 1970.
+/// A certificate's time of validity, in words.
 fn validity(cert: &Certificate) -> String {
     match (cert.valid_after, cert.valid_before) {
-        (0, u64::MAX) => "forever".into(),
-        (from, u64::MAX) => format!("after {from}"),
-        (0, to) => format!("before {to}"),
-        (from, to) => format!("from {from} to {to}"),
+        (0, VALID_FOREVER) => "forever".into(),
+        (from, VALID_FOREVER) => format!("after {}", time(from)),
+        (0, to) => format!("before {}", time(to)),
+        (from, to) => format!("from {} to {}", time(from), time(to)),
     }
+}
+
+/// In the machine's zone; a number where there is no such date.
+fn time(seconds: u64) -> String {
+    let local = i64::try_from(seconds).ok().and_then(LocalTime::at);
+    local.map_or_else(
+        || seconds.to_string(),
+        |t| {
+            let (year, month, day) = (t.year, t.month, t.day);
+            let (hour, minute, second) = (t.hour, t.minute, t.second);
+            format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+        },
+    )
 }
