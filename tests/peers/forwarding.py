@@ -18,7 +18,8 @@ class Agent:
     def __init__(self, bench, label):
         self.socket = bench.folder / f'{label}.agent'
         tools = bench.tools
-        self.process = subprocess.Popen([os.path.join(tools, 'ssh-agent'), '-D', '-a', self.socket], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([os.path.join(tools, 'ssh-agent'), '-D', '-a', self.socket],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(100):
             if os.path.exists(self.socket):
                 break

@@ -62,12 +62,12 @@ class Place:
         return ['setpriv', f'--reuid={user.uid}', f'--regid={user.gid}', '--clear-groups', *command]
 
 
-def ask_keysign(place, keysign, data, number=2):
+def ask_keysign(place, keysign, data, number=3):
     """Hands a request to a set-uid ssh-keysign, as the test's user."""
     body = struct.pack('>BI', 2, number) + struct.pack('>I', len(data)) + data
     message = struct.pack('>I', len(body)) + body
     program = os.path.join(place.programs[keysign], 'ssh-keysign')
-    return fixture.run(place.inside(keysign, place.as_user([program])), input=message)
+    return fixture.run(place.inside(keysign, place.as_user(['sh', '-c', 'exec "$0" 3</dev/null', program])), input=message)
 
 
 def request(bench, user, host, method=b'hostbased'):
@@ -122,7 +122,7 @@ def group(bench):
                            ('trailing bytes', request(bench, me, name) + b'x'), ('nothing', b'')):
             bad = ask_keysign(place, keysign, data)
             expect(bad.returncode != 0 and not bad.stdout, f'{what}: {bad!r}')
-        for number in (0, 1, 1000):
+        for number in (0, 1, 2, 1000):
             bad = ask_keysign(place, keysign, request(bench, me, name), number)
             expect(bad.returncode != 0 and not bad.stdout, f'descriptor {number}: {bad!r}')
 

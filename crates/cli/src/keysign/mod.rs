@@ -46,7 +46,7 @@ const HOST_KEYS: [&str; 3] = [
     "/etc/ssh/ssh_host_ed25519_key",
     "/etc/ssh/ssh_host_rsa_key",
 ];
-/// What the descriptors of standard input, output and error are.
+/// The last of the standard descriptors, none of which is the connection.
 const STDERR: u32 = 2;
 
 /// Runs the program, whatever its arguments.
@@ -84,7 +84,7 @@ fn serve(files: [Option<File>; 3]) -> Result<(), String> {
     let message = receive().map_err(|_| "ssh-keysign: ssh_msg_recv failed")?;
     let request = KeysignRequest::parse(&message).map_err(|e| format!("ssh-keysign: {e}"))?;
     let number = i32::try_from(request.descriptor).unwrap_or(-1);
-    if request.descriptor < STDERR || number < 0 {
+    if request.descriptor <= STDERR || number < 0 {
         return Err(format!("ssh-keysign: bad fd = {number}"));
     }
     let address = hostname::local_address_of(number)

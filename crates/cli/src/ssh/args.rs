@@ -213,6 +213,13 @@ impl Parser {
         Ok(())
     }
 
+    /// As a flag whose last use counts, whatever `-o` says before or after it.
+    fn insist(&mut self, keyword: &'static str, value: &str) {
+        let settings = &mut self.out.settings;
+        settings.retain(|s| !matches!(s, Setting::Set(known, _) if *known == keyword));
+        settings.insert(0, Setting::Set(keyword, value.to_owned()));
+    }
+
     /// What is forwarded. Whether that is built yet is judged with the files'
     /// options.
     fn forwarding(&mut self, flag: char, value: String) {
@@ -231,8 +238,8 @@ impl Parser {
                 self.set("TunnelDevice", &value);
             }
             'g' => self.set("GatewayPorts", "yes"),
-            'A' => self.set("ForwardAgent", "yes"),
-            'a' => self.set("ForwardAgent", "no"),
+            'A' => self.insist("ForwardAgent", "yes"),
+            'a' => self.insist("ForwardAgent", "no"),
             'X' => self.set("ForwardX11", "yes"),
             'x' => self.set("ForwardX11", "no"),
             'Y' => {
@@ -363,6 +370,7 @@ mod tests {
                 &["SessionType=none", "SessionType=subsystem"],
             ),
             (&["-e", "^A", "h"], &["EscapeChar=^A"]),
+            (&["-p1", "-A", "-a", "h"], &["ForwardAgent=no", "Port=1"]),
             (&["-e", "none", "h"], &["EscapeChar=none"]),
             (&["-2", "-v", "h"], &["LogLevel=DEBUG1"]),
             (
