@@ -102,7 +102,7 @@ pub(super) fn collect(
     }
     let mut only_agent = Vec::new();
     for held in agent.map(Agent::identities).unwrap_or_default() {
-        let comment = String::from_utf8_lossy(&held.comment).into_owned();
+        let comment = held.comment_text().into_owned();
         let Ok(key) = PublicKey::from_blob(&held.blob) else {
             debug2!("agent key {comment} is of a type that is not supported");
             continue;
