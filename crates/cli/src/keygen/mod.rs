@@ -20,7 +20,7 @@ mod show;
 mod show_cert;
 mod signer;
 mod sshsig;
-mod time;
+pub(crate) mod time;
 mod usage;
 
 use std::ffi::OsString;

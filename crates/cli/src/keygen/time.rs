@@ -62,7 +62,7 @@ pub(super) fn show_compact(seconds: u64) -> String {
 }
 
 /// A certificate's time of validity, in words.
-pub(super) fn show_validity(after: u64, before: u64) -> String {
+pub(crate) fn show_validity(after: u64, before: u64) -> String {
     match (after, before) {
         (0, VALID_FOREVER) => "forever".into(),
         (0, before) => format!("before {}", show(before)),

@@ -3,10 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use carrick_keys::known_hosts::{Entry, HostKeys, Lookup, Marker};
-use carrick_keys::{CertDemand, CertKind, CertName, Certificate, PublicKey, VALID_FOREVER};
-use carrick_sys::localtime::LocalTime;
+use carrick_keys::{CertDemand, CertKind, CertName, Certificate, PublicKey};
 
 use super::{Accepted, HostCheck, Verdict};
+use crate::keygen::time::show_validity;
 use crate::log::{debug, debug2, error};
 
 impl HostCheck<'_> {
@@ -20,7 +20,7 @@ impl HostCheck<'_> {
             cert.key_id.escape_debug(),
             ca.key_type(),
             ca.fingerprint(self.hash()),
-            validity(cert)
+            show_validity(cert.valid_after, cert.valid_before)
         );
         for name in &cert.principals {
             debug2!("Server host certificate hostname: {}", name.escape_debug());
@@ -99,27 +99,4 @@ impl HostCheck<'_> {
             }
         }
     }
-}
-
-/// A certificate's time of validity, in words.
-fn validity(cert: &Certificate) -> String {
-    match (cert.valid_after, cert.valid_before) {
-        (0, VALID_FOREVER) => "forever".into(),
-        (from, VALID_FOREVER) => format!("after {}", time(from)),
-        (0, to) => format!("before {}", time(to)),
-        (from, to) => format!("from {} to {}", time(from), time(to)),
-    }
-}
-
-/// In the machine's zone; a number where there is no such date.
-fn time(seconds: u64) -> String {
-    let local = i64::try_from(seconds).ok().and_then(LocalTime::at);
-    local.map_or_else(
-        || seconds.to_string(),
-        |t| {
-            let (year, month, day) = (t.year, t.month, t.day);
-            let (hour, minute, second) = (t.hour, t.minute, t.second);
-            format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
-        },
-    )
 }
