@@ -70,7 +70,7 @@ def distribution():
 def drop_in(folder):
     """Makes `folder` a drop-in bin folder of links to our multi-call program."""
     os.makedirs(folder, exist_ok=True)
-    for name in ('ssh', 'ssh-keygen', 'ssh-pkcs11-helper', 'ssh-sk-helper'):
+    for name in ('ssh', 'ssh-add', 'ssh-agent', 'ssh-keygen', 'ssh-pkcs11-helper', 'ssh-sk-helper'):
         # Several threads may come here at once.
         with contextlib.suppress(FileExistsError):
             os.symlink(os.path.join(RELEASE, 'carrick'), os.path.join(folder, name))

@@ -291,11 +291,11 @@ def terminal_cases(client):
             Case('terminal modes', modes)]
 
 
-def agent_cases(client, keys, folder, tools):
-    """Signing by an agent, and keys with a passphrase."""
-    def agent():
-        sock = folder / f'agent.{client.suite.label}.{client.port}'
-        running = subprocess.Popen([os.path.join(tools, 'ssh-agent'), '-D', '-a', sock], stdin=subprocess.DEVNULL,
+def agent_cases(client, keys, folder, tools, ours):
+    """Signing by an agent (OpenSSH's, or ours), and keys with a passphrase."""
+    def agent(whose):
+        sock = folder / f'agent.{client.suite.label}.{client.port}.{"ours" if whose == ours else "stock"}'
+        running = subprocess.Popen([os.path.join(whose, 'ssh-agent'), '-D', '-a', sock], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             for _ in range(100):
@@ -304,7 +304,7 @@ def agent_cases(client, keys, folder, tools):
                 time.sleep(0.02)
             env = {'SSH_AUTH_SOCK': sock}
             for kind in ('rsa', 'ecdsa384', 'ed25519'):
-                done = fixture.run([os.path.join(tools, 'ssh-add'), '-q', keys.path('user', kind)], env={**client.env, **env})
+                done = fixture.run([os.path.join(whose, 'ssh-add'), '-q', keys.path('user', kind)], env={**client.env, **env})
                 same(done.returncode, 0, f'ssh-add {done.stderr!r}')
             for algorithm in ('rsa-sha2-512', 'ecdsa-sha2-nistp384', 'ssh-ed25519'):
                 done = client.run('echo in', env=env, options=[
@@ -336,7 +336,8 @@ def agent_cases(client, keys, folder, tools):
                 same((done.returncode, done.stdout), wanted, f'passphrase {answer!r} ({done.stderr[-300:]!r})')
         return check
 
-    return [Case('login by agent', agent), Case('passphrase', passphrase('ed25519')),
+    return [Case('login by OpenSSH\'s agent', lambda: agent(tools)), Case('login by our agent', lambda: agent(ours)),
+            Case('passphrase', passphrase('ed25519')),
             Case('passphrase, PEM', passphrase('rsa', '-m', 'PEM')), Case('passphrase, PKCS8', passphrase('rsa', '-m', 'PKCS8'))]
 
 

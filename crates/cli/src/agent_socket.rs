@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use carrick_keys::agent::{AgentClient, AgentError, Identity, Request, Response};
+use carrick_keys::agent::{AgentClient, AgentError, Identity, QUERY, Request, Response};
 use zeroize::Zeroize as _;
 
 /// The environment variable that names the agent's socket.
@@ -32,6 +32,13 @@ impl AgentSocket {
             socket: UnixStream::connect(path)?,
             client: AgentClient::new(),
         })
+    }
+
+    /// Connects to the agent that `SSH_AUTH_SOCK` names; `None` if it names
+    /// none.
+    pub(crate) fn from_environment() -> Option<io::Result<Self>> {
+        let path = std::env::var_os(AUTH_SOCK).filter(|path| !path.is_empty())?;
+        Some(Self::connect(path))
     }
 
     /// Sends a request's bytes and waits for the answer.
@@ -80,5 +87,14 @@ impl AgentSocket {
     ) -> Result<Vec<u8>, String> {
         let response = self.ask(&AgentClient::sign_request(key, data, algorithm))?;
         AgentClient::signature(response, algorithm).map_err(|e| fault(&e))
+    }
+
+    /// The names of the extensions it has.
+    pub(crate) fn extensions(&mut self) -> Result<Vec<String>, String> {
+        let response = self.ask(&AgentClient::request(&Request::Extension {
+            name: QUERY,
+            contents: &[],
+        }))?;
+        AgentClient::extensions(response).map_err(|e| fault(&e))
     }
 }

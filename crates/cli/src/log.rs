@@ -84,10 +84,24 @@ impl Level {
     }
 }
 
+/// syslog(3)'s facilities.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Facility {
+    /// What users run.
+    User = 1,
+    /// What has to do with logins.
+    Auth = 4,
+}
+
 enum Sink {
     Stderr,
     File(File),
-    Syslog(UnixDatagram),
+    Syslog {
+        socket: UnixDatagram,
+        program: &'static str,
+        facility: Facility,
+    },
     Nowhere,
 }
 
@@ -122,9 +136,13 @@ pub(crate) fn to_file(path: &str) -> std::io::Result<()> {
 }
 
 /// Sends messages to syslog from now on.
-pub(crate) fn to_syslog() {
+pub(crate) fn to_syslog(program: &'static str, facility: Facility) {
     let socket = UnixDatagram::unbound().and_then(|s| s.connect("/dev/log").map(|()| s));
-    set_sink(socket.map_or(Sink::Nowhere, Sink::Syslog));
+    set_sink(socket.map_or(Sink::Nowhere, |socket| Sink::Syslog {
+        socket,
+        program,
+        facility,
+    }));
 }
 
 /// Whether messages go to stderr.
@@ -152,13 +170,13 @@ pub(crate) fn write(level: Level, message: fmt::Arguments<'_>) {
             line.push_str("\r\n");
             file.write_all(line.as_bytes())
         }
-        Sink::Syslog(socket) => {
-            let facility_user = 1 << 3;
-            let text = format!(
-                "<{}>ssh[{}]: {line}",
-                facility_user | level.priority(),
-                std::process::id()
-            );
+        Sink::Syslog {
+            socket,
+            program,
+            facility,
+        } => {
+            let priority = (*facility as u8) << 3 | level.priority();
+            let text = format!("<{priority}>{program}[{}]: {line}", std::process::id());
             socket.send(text.as_bytes()).map(drop)
         }
         Sink::Nowhere => Ok(()),

@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod add;
+mod agent;
 mod agent_socket;
 mod connect;
 mod getopt;
@@ -31,6 +33,8 @@ type Program = fn(Vec<OsString>) -> ExitCode;
 
 const PROGRAMS: &[(&str, Program)] = &[
     ("ssh", ssh::main),
+    ("ssh-add", add::main),
+    ("ssh-agent", agent::main),
     ("ssh-keygen", keygen::main),
     ("ssh-keysign", keysign::main),
     ("ssh-pkcs11-helper", pkcs11_helper::main),

@@ -53,7 +53,6 @@ impl Provider {
 
     /// As [`Self::load`], with a PIN that is known; nobody is asked for one,
     /// and no answer is waited for longer than `patience`.
-    #[expect(dead_code, reason = "for ssh-agent, which is not there yet")]
     pub(crate) fn load_unlocked(
         path: &str,
         pin: &Secret,

@@ -38,7 +38,7 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
         }
     };
     if !received.log.stderr {
-        log::to_syslog();
+        log::to_syslog("ssh-sk-helper", log::Facility::User);
     }
     let level = i8::try_from(received.log.level).unwrap_or(i8::MAX);
     log::set_level(Level::from_number(level).max(log::level()));

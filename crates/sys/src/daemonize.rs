@@ -10,10 +10,24 @@ use nix::unistd::{ForkResult, fork, setsid};
 /// child returns here in a session of its own.
 ///
 /// # Safety of use
+/// As for [`split`].
+pub fn to_background() -> io::Result<()> {
+    match split()? {
+        // SAFETY: ends the process without destructors, which belong to the child now.
+        Some(_) => unsafe { libc::_exit(0) },
+        None => Ok(setsid().map(drop)?),
+    }
+}
+
+/// Forks, and returns in both: the child's process id in the parent, `None`
+/// in the child.
+///
+/// # Safety of use
 /// The caller must be single-threaded: a forked child has only the calling
 /// thread, and locks held by others would stay locked. This is checked on
-/// Linux and refused otherwise.
-pub fn to_background() -> io::Result<()> {
+/// Linux and refused otherwise. Whatever must not be done twice (a file that
+/// is removed when dropped) is for one of the two to forget.
+pub fn split() -> io::Result<Option<u32>> {
     if threads().is_some_and(|n| n > 1) {
         return Err(io::Error::other(
             "cannot go to the background with several threads",
@@ -21,15 +35,15 @@ pub fn to_background() -> io::Result<()> {
     }
     // SAFETY: this process has one thread (checked above), so the child finds no lock held.
     match unsafe { fork() }? {
-        ForkResult::Parent { .. } => {
-            // SAFETY: ends the process without destructors, which belong to the child now.
-            unsafe { libc::_exit(0) }
-        }
-        ForkResult::Child => {
-            setsid()?;
-            Ok(())
-        }
+        ForkResult::Parent { child } => Ok(Some(child.as_raw().unsigned_abs())),
+        ForkResult::Child => Ok(None),
     }
+}
+
+/// Leaves the session of whoever started this process, and the folder.
+pub fn detach() -> io::Result<()> {
+    setsid()?;
+    std::env::set_current_dir("/")
 }
 
 /// Points the standard descriptors that are named at `/dev/null`.

@@ -58,6 +58,13 @@ pub fn effective_uid() -> u32 {
     geteuid().as_raw()
 }
 
+/// Gives up a group that the program's file gave (the set-group-ID bit, which
+/// keeps others from tracing the process).
+pub fn drop_file_group() -> io::Result<()> {
+    let gid = getgid();
+    Ok(setresgid(gid, gid, gid)?)
+}
+
 /// Becomes `to` for good, and makes sure that there is no way back.
 pub fn become_for_good(to: &Identity) -> io::Result<()> {
     if is_root() {

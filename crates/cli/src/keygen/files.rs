@@ -6,14 +6,14 @@ use std::io::{self, BufRead as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use carrick_keys::{KeyFileError, KeyType, PrivateKey, PublicKey, public_of_private_file};
+use carrick_keys::{KeyFileError, KeyType, PrivateKey};
 use carrick_wire::Secret;
-use zeroize::Zeroizing;
 
 use super::args::Args;
 use super::{Outcome, Stop};
 use crate::home;
 use crate::keyfile;
+pub(super) use crate::keyfile::{load_public, public_path};
 use crate::prompt::{Ask, ask_or_empty};
 use crate::text::os_error;
 use crate::text::out;
@@ -65,13 +65,6 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         let _ = std::fs::remove_file(&temporary);
     }
     written
-}
-
-/// The `.pub` file beside a key.
-pub(super) fn public_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".pub");
-    PathBuf::from(name)
 }
 
 /// One line of standard input; at its end the program stops.
@@ -136,38 +129,6 @@ pub(super) fn load(args: &Args, path: &Path, what: &str, prompt: &str) -> Outcom
         }
         Err(e) => Err(fail(&keyfile::reason(&e))),
     }
-}
-
-/// The public key that belongs to a file, and its comment if it has one: the
-/// file itself, its `.pub`, or what a private file shows without a
-/// passphrase. A public file without a comment has its own name for one.
-pub(super) fn load_public(path: &Path) -> Option<(PublicKey, Option<String>)> {
-    let read = |path: &Path| {
-        let text = std::fs::read(path).ok()?;
-        let (key, comment) = first_line_key(&text)?;
-        let comment = if comment.is_empty() {
-            path.display().to_string()
-        } else {
-            comment
-        };
-        Some((key, Some(comment)))
-    };
-    read(path).or_else(|| read(&public_path(path))).or_else(|| {
-        let text = Zeroizing::new(std::fs::read(path).ok()?);
-        let key = public_of_private_file(&text)
-            .or_else(|| Some(PrivateKey::parse_file(&text, None).ok()?.public().clone()))?;
-        Some((key, None))
-    })
-}
-
-/// The first key in a file of lines; none in what looks like a private file.
-fn first_line_key(text: &[u8]) -> Option<(PublicKey, String)> {
-    let text = String::from_utf8_lossy(text);
-    let lines = text.lines().map(|l| l.trim_start_matches([' ', '\t']));
-    lines
-        .take_while(|l| !l.starts_with("-----BEGIN"))
-        .filter(|l| !l.starts_with('#'))
-        .find_map(|l| PublicKey::from_line(l).ok())
 }
 
 /// A private key and what opened it.

@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> u8 {
             return 1;
         }
     } else if args.syslog {
-        log::to_syslog();
+        log::to_syslog("ssh", log::Facility::User);
     }
     debug!("{SOFTWARE}, AWS-LC");
     // Kept to the end of the program: the session's task borrows them.
