@@ -27,7 +27,7 @@ pub mod client;
 mod connection;
 mod driver;
 mod error;
-mod log;
+pub mod log;
 mod pieces;
 pub mod server;
 mod session;
