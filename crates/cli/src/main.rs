@@ -15,6 +15,7 @@ mod log;
 mod pkcs11;
 mod pkcs11_helper;
 mod prompt;
+mod services;
 mod sk;
 mod sk_helper;
 mod ssh;
