@@ -11,6 +11,7 @@ mod helper;
 mod home;
 mod keyfile;
 mod keygen;
+mod keyscan;
 mod log;
 mod pkcs11;
 mod pkcs11_helper;
@@ -34,6 +35,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("ssh-keygen", keygen::main),
     ("ssh-pkcs11-helper", pkcs11_helper::main),
     ("ssh-sk-helper", sk_helper::main),
+    ("ssh-keyscan", keyscan::main),
 ];
 
 /// The program called `name`, which may be a path.
