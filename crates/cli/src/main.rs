@@ -6,6 +6,7 @@
 mod account;
 mod agent_socket;
 mod connect;
+mod copy_id;
 mod getopt;
 mod helper;
 mod home;
@@ -32,6 +33,7 @@ type Program = fn(Vec<OsString>) -> ExitCode;
 
 const PROGRAMS: &[(&str, Program)] = &[
     ("ssh", ssh::main),
+    ("ssh-copy-id", copy_id::main),
     ("ssh-keygen", keygen::main),
     ("ssh-pkcs11-helper", pkcs11_helper::main),
     ("ssh-sk-helper", sk_helper::main),
