@@ -1,7 +1,6 @@
 //! One connection: a key exchange that ends as soon as the host has shown a
 //! key and proved that it owns it.
 
-use std::future::Future;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,9 @@ use crate::ssh::SOFTWARE;
 
 /// How many timeouts a host may take in all, whatever it says meanwhile.
 const PATIENCE: u32 = 10;
+
+/// What [`carrick::proto::NoCommon`] calls it.
+const HOST_KEY_TYPE: &str = "host key type";
 
 /// What came of a connection.
 pub(super) struct Answer {
@@ -91,8 +93,9 @@ impl Exchange {
                     _ => {}
                 }
             }
-            if let Some(error) = self.machine.error() {
-                return Err(NoKey::Protocol(error.clone()));
+            if let Some(error) = self.machine.error().cloned() {
+                self.tell_lacking(&error, heard);
+                return Err(NoKey::Protocol(error));
             }
             self.write().await?;
             self.read().await?;
@@ -105,6 +108,16 @@ impl Exchange {
             (heard, self.machine.peer_ident(), self.machine.negotiated())
         {
             heard(ident.as_str(), &negotiated.server_host_keys);
+        }
+    }
+
+    /// A host that has no key of the kind says as well which it has.
+    fn tell_lacking(&self, error: &Error, heard: Option<impl FnOnce(&str, &str)>) {
+        if let (Some(heard), Some(ident), Error::NoCommon(lacking)) =
+            (heard, self.machine.peer_ident(), error)
+            && lacking.what == HOST_KEY_TYPE
+        {
+            heard(ident.as_str(), &lacking.theirs);
         }
     }
 

@@ -14,6 +14,7 @@
 mod args;
 mod exchange;
 mod output;
+mod pace;
 mod scan;
 mod sources;
 

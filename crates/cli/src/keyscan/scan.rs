@@ -9,35 +9,31 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use carrick::proto::{Error, PeerFault};
 use carrick_wire::NameList;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot::{Receiver, channel};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::args::{Args, Kind};
 use super::exchange::{self, Answer, NoKey, within};
 use super::output;
+use super::pace::{Pace, Turn};
 use super::sources::{self, Target};
 use crate::connect::resolve;
 use crate::log::{debug, error};
 use crate::text::os_error;
 
-/// Connections at a time, if there are descriptors for so many.
-const CONNECTIONS: u64 = 1000;
 /// Names that are looked up at a time.
-const LOOKUPS: u8 = 32;
-/// Descriptors that are needed for other things than connections.
-const RESERVED: u64 = 32 + LOOKUPS as u64;
+const LOOKUPS: usize = 32;
 
 /// Asks everybody: whether any key was found. An error is the text to end with.
 pub(super) fn run(args: Args) -> Result<bool, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(LOOKUPS.into())
+        .max_blocking_threads(LOOKUPS)
         .build()
         .map_err(|e| format!("cannot start: {}", os_error(&e)))?;
     let found = runtime.block_on(scan(args));
@@ -48,16 +44,17 @@ pub(super) fn run(args: Args) -> Result<bool, String> {
 
 async fn scan(mut args: Args) -> Result<bool, String> {
     let mut targets = sources::start(std::mem::take(&mut args.sources));
+    let pace = Pace::new(args.timeout);
     let scan = Arc::new(Scan {
         args,
-        free: Arc::new(Semaphore::new(connections())),
+        pace,
         found: AtomicBool::new(false),
         deaf: AtomicBool::new(false),
     });
     let mut hosts = JoinSet::new();
     while let Some(target) = targets.recv().await {
         let target = target?;
-        let turn = scan.turn().await;
+        let turn = scan.pace.turn().await;
         hosts.spawn(host(scan.clone(), Arc::new(target), turn));
         while hosts.try_join_next().is_some() {}
         if scan.deaf.load(Ordering::Relaxed) {
@@ -72,33 +69,10 @@ async fn scan(mut args: Args) -> Result<bool, String> {
     Ok(scan.found.load(Ordering::Relaxed))
 }
 
-/// As many connections as there can be descriptors, up to [`CONNECTIONS`].
-fn connections() -> usize {
-    let mut limit = getrlimit(Resource::Nofile);
-    let wanted = CONNECTIONS + RESERVED;
-    if limit.current.is_some_and(|now| now < wanted) {
-        let more = limit.maximum.map_or(wanted, |most| most.min(wanted));
-        let raised = Rlimit {
-            current: Some(more),
-            ..limit
-        };
-        if setrlimit(Resource::Nofile, raised).is_ok() {
-            limit = raised;
-        }
-    }
-    let usable = limit.current.unwrap_or(wanted).min(wanted);
-    usize::try_from(usable.saturating_sub(RESERVED))
-        .unwrap_or(1)
-        .max(1)
-}
-
-/// Leave to have one connection.
-type Turn = OwnedSemaphorePermit;
-
 /// What all connections share.
 struct Scan {
     args: Args,
-    free: Arc<Semaphore>,
+    pace: Arc<Pace>,
     found: AtomicBool,
     /// Nobody reads our output any more.
     deaf: AtomicBool,
@@ -124,7 +98,7 @@ async fn host(scan: Arc<Scan>, target: Arc<Target>, turn: Turn) {
         kinds = others;
         let turn = match turn.take() {
             Some(turn) => turn,
-            None => scan.turn().await,
+            None => scan.pace.turn().await,
         };
         let (messages, again) = match first(&scan, &target, *kind, others, turn).await {
             First::Told => return,
@@ -157,7 +131,8 @@ async fn first(
 ) -> First {
     let (mut messages, mut turn, mut was_there) = (Vec::new(), Some(turn), false);
     for place in &target.places {
-        let stream = match scan.connect(place).await {
+        let connecting = scan.connect(place);
+        let stream = match counted(turn.as_ref(), connecting).await {
             Ok(stream) => stream,
             Err(message) => {
                 messages.extend(message);
@@ -173,7 +148,7 @@ async fn first(
                 // Told once, and waited for below.
                 let _ = hear.send((ident.to_owned(), kinds.to_owned()));
             });
-            let answer = answer.await;
+            let answer = counted(turn.as_ref(), answer).await;
             if answer.ident.is_some() {
                 scan.report(place, target, &answer);
                 turn = None;
@@ -205,6 +180,14 @@ async fn first(
     }
 }
 
+/// Waits for what a connection comes to, with its turn if it still has one.
+async fn counted<T>(turn: Option<&Turn>, what: impl Future<Output = T>) -> T {
+    match turn {
+        Some(turn) => turn.wait(what).await,
+        None => what.await,
+    }
+}
+
 /// Waits until it is known which kinds the host has, and asks for those.
 /// False if that is never known.
 async fn follow(
@@ -229,15 +212,8 @@ async fn follow(
         let (scan, target) = (scan.clone(), target.clone());
         let (kind, place) = (*kind, place.to_owned());
         asked.spawn(async move {
-            let turn = scan.turn().await;
-            match within(scan.args.timeout, TcpStream::connect(peer)).await {
-                Ok(Ok(stream)) => {
-                    let answer = scan.ask(stream, kind, |_, _| ()).await;
-                    scan.report(&place, &target, &answer);
-                }
-                other => debug!("{place}: no second connection: {other:?}"),
-            }
-            drop(turn);
+            let turn = scan.pace.turn().await;
+            turn.wait(scan.ask_again(&place, peer, &target, kind)).await;
         });
     }
     while asked.join_next().await.is_some() {}
@@ -268,18 +244,25 @@ fn complaint(place: &str, why: &NoKey) -> Option<String> {
 }
 
 impl Scan {
-    /// Waits for leave to have one more connection.
-    async fn turn(&self) -> Turn {
-        match self.free.clone().acquire_owned().await {
-            Ok(turn) => turn,
-            // Nobody closes it.
-            Err(_) => std::future::pending().await,
-        }
-    }
-
     async fn ask(&self, stream: TcpStream, kind: Kind, heard: impl FnOnce(&str, &str)) -> Answer {
         let algorithms = kind.algorithms(self.args.certificates);
+        let begun = Instant::now();
+        let heard = |ident: &str, offered: &str| {
+            self.pace.heard(begun.elapsed());
+            heard(ident, offered);
+        };
         exchange::ask(stream, &algorithms, self.args.timeout, heard).await
+    }
+
+    /// Asks a host that was reached before for another kind.
+    async fn ask_again(&self, place: &str, peer: SocketAddr, target: &Target, kind: Kind) {
+        match within(self.args.timeout, TcpStream::connect(peer)).await {
+            Ok(Ok(stream)) => {
+                let answer = self.ask(stream, kind, |_, _| ()).await;
+                self.report(place, target, &answer);
+            }
+            other => debug!("{place}: no further connection: {other:?}"),
+        }
     }
 
     /// Connects to the first address that answers. An error may have a
