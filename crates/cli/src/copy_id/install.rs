@@ -5,6 +5,7 @@ use std::process::Stdio;
 use super::quote::shell;
 use super::run::Runner;
 use super::{Args, Stop};
+use crate::log::visible;
 use crate::text::outln;
 
 /// What the other machine says when it is done, before the number of keys.
@@ -22,7 +23,7 @@ pub(super) fn install(runner: &Runner<'_>, keys: &[String]) -> Result<usize, Sto
     for line in said.lines() {
         match line.strip_prefix(DONE) {
             Some(number) => added = number.trim().parse().ok(),
-            None => outln!("{line}"),
+            None => outln!("{}", visible(line)),
         }
     }
     if !output.status.success() {

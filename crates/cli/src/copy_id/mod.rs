@@ -3,6 +3,11 @@
 //!
 //! It logs in with `ssh` itself: once to see whether the keys let in already
 //! (several keys at a time), once to add those that do not.
+//!
+//! What leaves this machine is public keys: a file with anything else is
+//! refused, and what an agent says about a key cannot end its line. What the
+//! other machine says reaches the terminal escaped; it may lie about what it
+//! did, and no more.
 
 mod args;
 mod install;

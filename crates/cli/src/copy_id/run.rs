@@ -15,6 +15,7 @@ use carrick_sys::signals::{Held, Number};
 use super::args::Args;
 use super::keys::Source;
 use super::{Stop, quote};
+use crate::log::visible;
 use crate::text::{err, os_error};
 
 /// Keys that are tried in one login: servers take few before they hang up.
@@ -72,7 +73,7 @@ impl<'a> Runner<'a> {
         self.tell(command);
         let name = command.get_program().to_owned();
         let failed = |e: io::Error| Stop::Error(format!("{}: {}", name.display(), os_error(&e)));
-        let held = Held::new(&HELD).map_err(failed)?;
+        let held = hold().map_err(failed)?;
         command.stdin(if input.is_some() {
             Stdio::piped()
         } else {
@@ -182,9 +183,14 @@ impl<'a> Runner<'a> {
             return Ok(false);
         }
         // Each line is an error; the first gets its mark with the message.
-        let lines: Vec<_> = said.lines().map(str::trim_end).collect();
+        let lines: Vec<_> = said.lines().map(|line| visible(line.trim_end())).collect();
         Err(Stop::Apart(format!("{}\n", lines.join("\nERROR: "))))
     }
+}
+
+/// Keeps signals back that would end this program before its files are gone.
+pub(super) fn hold() -> io::Result<Held> {
+    Held::new(&HELD)
 }
 
 /// One of our programs or of those beside us: from the folder that this

@@ -6,9 +6,12 @@ use std::io::{self, BufRead as _, BufReader, PipeReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin};
 
+use carrick_sys::signals::Held;
+
 use super::Stop;
 use super::quote::sftp as word;
-use super::run::{Runner, program};
+use super::run::{Runner, hold, program};
+use crate::log::visible;
 use crate::text::{err, os_error};
 
 /// What sftp is made to say when it is done with what it was told.
@@ -62,7 +65,7 @@ fn get(target: &str, to: &Path) -> String {
 }
 
 fn failed(what: &str, said: &str) -> Stop {
-    Stop::Error(format!("{what}: {}", said.trim()))
+    Stop::Error(format!("{what}: {}", visible(said.trim())))
 }
 
 /// `text` with the keys that are not in it, and how many that were.
@@ -103,6 +106,7 @@ struct Session {
     input: ChildStdin,
     /// What it says, on either stream.
     output: BufReader<PipeReader>,
+    held: Held,
 }
 
 impl Session {
@@ -115,9 +119,10 @@ impl Session {
         command.arg("--").arg(&runner.args.destination);
         runner.tell(&command);
         let started = io::pipe().and_then(|(output, says)| {
+            let held = hold()?;
             command.stdin(std::process::Stdio::piped());
             command.stdout(says.try_clone()?).stderr(says);
-            Ok((command.spawn()?, output))
+            Ok((command.spawn()?, output, held))
         });
         // The command holds the pipe's other end.
         drop(command);
@@ -127,12 +132,13 @@ impl Session {
                 os_error(&e)
             ))
         };
-        let (mut child, output) = started.map_err(unusable)?;
+        let (mut child, output, held) = started.map_err(unusable)?;
         let input = child.stdin.take().ok_or(Stop::Status(1))?;
         Ok(Self {
             child,
             input,
             output: BufReader::new(output),
+            held,
         })
     }
 
@@ -146,8 +152,8 @@ impl Session {
             let mut line = Vec::new();
             let read = self.output.read_until(b'\n', &mut line);
             if !matches!(read, Ok(n) if n > 0) {
-                err!("{said}");
-                return Err(Stop::Status(1));
+                err!("{}", visible(&said));
+                return Err(self.held.take().map_or(Stop::Status(1), Stop::Signal));
             }
             let line = String::from_utf8_lossy(&line);
             if line.trim_end() == MARK {
@@ -162,9 +168,11 @@ impl Session {
 
     fn end(mut self) -> Result<(), Stop> {
         drop(self.input);
-        match self.child.wait() {
-            Ok(_) => Ok(()),
-            Err(e) => Err(Stop::Error(os_error(&e))),
+        let ended = self.child.wait();
+        match (self.held.take(), ended) {
+            (Some(signal), _) => Err(Stop::Signal(signal)),
+            (None, Ok(_)) => Ok(()),
+            (None, Err(e)) => Err(Stop::Error(os_error(&e))),
         }
     }
 }
