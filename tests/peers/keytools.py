@@ -1,9 +1,13 @@
 """ssh-keyscan beside OpenSSH's on the same hosts, and ssh-copy-id into accounts of several daemons and shells."""
+import contextlib
 import os
 import pwd
 import re
 import shutil
+import socket
 import stat
+import threading
+import time
 
 import fixture
 import others
@@ -59,6 +63,71 @@ def failing_scans(bench):
     def check(words):
         same(scan(ours, port, *words), scan(theirs, port, *words), f'status, lines, errors of {words}')
     return [Case(f'scan {what}', lambda w=words: check(w)) for what, words in table.items()]
+
+
+def hostile_cases(bench):
+    """Hosts that want to hold up the scan, fill the memory or reach the terminal."""
+    ours = bench.suites['ours'].tool('ssh-keyscan')
+
+    def against(behave, most, wanted=None):
+        """A scan of a host that does this to each connection must end in time, without a key or a control character."""
+        def check():
+            listener = socket.create_server(('127.0.0.1', 0), backlog=64)
+
+            def one(connection):
+                with contextlib.suppress(OSError):
+                    behave(connection)
+                connection.close()
+
+            def serve():
+                with contextlib.suppress(OSError):
+                    while True:
+                        threading.Thread(target=one, args=(listener.accept()[0],), daemon=True).start()
+            threading.Thread(target=serve, daemon=True).start()
+            begin = time.monotonic()
+            done = fixture.run([ours, '-T', '1', '-t', 'rsa,ed25519', '-p', str(listener.getsockname()[1]), '127.0.0.1'])
+            seconds = time.monotonic() - begin
+            listener.close()
+            expect(seconds < most, f'it took {seconds:.1f} s')
+            same(done.returncode, 1, f'exit status ({done.stderr})')
+            said = done.stdout + done.stderr.replace(b'\r\n', b'\n')
+            expect(not re.search(rb'[\x00-\x09\x0b-\x1f\x7f]', said), f'control characters: {said!r}')
+            if wanted is not None:
+                expect(wanted in done.stdout, f'{wanted} in {done.stdout!r}')
+        return check
+
+    def drip(connection):
+        while True:
+            connection.sendall(b'x')
+            time.sleep(0.3)
+
+    def flood(connection):
+        while True:
+            connection.sendall(b'Welcome, friend.\r\n' * 1000)
+
+    def dead_network():
+        with socket.create_server(('0.0.0.0', 0), backlog=1024) as listener:
+            begin = time.monotonic()
+            done = fixture.run([ours, '-T', '1', '-p', str(listener.getsockname()[1]), '127.103.0.0/25'])
+            seconds = time.monotonic() - begin
+        same((done.returncode, done.stdout, done.stderr), (1, b'', b''), 'exit status, output, errors')
+        expect(seconds < 20, f'128 dead hosts took {seconds:.1f} s')
+
+    def after_ident(data):
+        return lambda connection: (connection.sendall(b'SSH-2.0-x\r\n' + data), time.sleep(30))
+
+    return [
+        Case('scan of a silent host', against(lambda _: time.sleep(30), 15)),
+        Case('scan of a mute host', against(after_ident(b''), 15, b'SSH-2.0-x\n')),
+        Case('scan of a host that drips', against(drip, 45)),
+        Case('scan of a host without end', against(flood, 30)),
+        Case('scan of a host that types', against(lambda c: c.sendall(b'\x1b[2J\r\nSSH-2.0-\x1b]0;x\x07\x9b\r\n'), 15)),
+        Case('scan of a host that types well', against(lambda c: c.sendall('SSH-2.0-\x1b]0;x\x07\x9by\r\n'.encode()), 15,
+                                                       rb'SSH-2.0-\033]0;x\007\233y')),
+        Case('scan of a host with a huge packet', against(after_ident(b'\xff' * 64), 15)),
+        Case('scan of a host that talks nonsense', against(after_ident(b'\0\0\0\x0c\x04' + bytes(11)), 15)),
+        Case('scan of a dead network', dead_network, alone=True),
+    ]
 
 
 class Account:
@@ -200,7 +269,7 @@ def group(bench):
 
     cases = [Case(f'{name}: {case.name}', case.check) for name in ('openssh10', 'ours')
              for case in scan_cases(bench, name, bench.daemon(name).port)]
-    cases += failing_scans(bench)
+    cases += failing_scans(bench) + hostile_cases(bench)
     if not bench.user.made:
         return 'keytools', cases
     for name in ('openssh10', 'ours'):
