@@ -87,7 +87,6 @@ def ours():
 def drop_in(folder):
     """Makes `folder` a drop-in bin folder of links to our multi-call program."""
     os.makedirs(folder, exist_ok=True)
-    for name in ('ssh', 'ssh-keygen', 'ssh-pkcs11-helper', 'ssh-sk-helper'):
     for name in ours():
         # Several threads may come here at once.
         with contextlib.suppress(FileExistsError):

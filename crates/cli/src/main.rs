@@ -37,9 +37,9 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("ssh", ssh::main),
     ("ssh-copy-id", copy_id::main),
     ("ssh-keygen", keygen::main),
+    ("ssh-keyscan", keyscan::main),
     ("ssh-pkcs11-helper", pkcs11_helper::main),
     ("ssh-sk-helper", sk_helper::main),
-    ("ssh-keyscan", keyscan::main),
 ];
 
 /// The program called `name`, which may be a path.
