@@ -84,15 +84,26 @@ impl Pace {
     fn grow(&self) {
         if self.width.load(Relaxed) < CONNECTIONS {
             self.width.fetch_add(1, Relaxed);
-            self.places.add_permits(1);
+            if !self.take_surplus() {
+                self.places.add_permits(1);
+            }
         }
     }
 
     fn shrink(&self) {
         if self.width.load(Relaxed) > LEAST {
             self.width.fetch_sub(1, Relaxed);
-            self.surplus.fetch_add(1, Relaxed);
+            match self.places.try_acquire() {
+                Ok(free) => free.forget(),
+                Err(_) => drop(self.surplus.fetch_add(1, Relaxed)),
+            }
         }
+    }
+
+    /// Whether there was a place too many, which is now no more.
+    fn take_surplus(&self) -> bool {
+        let less = |n: usize| n.checked_sub(1);
+        self.surplus.fetch_update(Relaxed, Relaxed, less).is_ok()
     }
 }
 
@@ -125,11 +136,7 @@ impl Turn {
         let Some(place) = self.place.lock().ok().and_then(|mut place| place.take()) else {
             return;
         };
-        let surplus = &self.pace.surplus;
-        if surplus
-            .fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1))
-            .is_ok()
-        {
+        if self.pace.take_surplus() {
             place.forget();
         }
     }
