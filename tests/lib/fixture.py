@@ -1,5 +1,6 @@
 """What a test needs around it: a folder, a user, keys, daemons and a relay; all of it gone afterwards."""
 import collections
+import contextlib
 import os
 import pwd
 import secrets
@@ -185,6 +186,26 @@ def sshd(suite, folder, keys, user, options=(), name='sshd'):
     checked = run([suite.sshd, '-t', '-f', config])
     report.expect(checked.returncode == 0, f'{suite.label} sshd -t: {report.shorten(checked.stderr)}')
     return Daemon(suite.label, [suite.sshd, '-D', '-e', '-f', config], port, folder / f'{suite.label}.{name}.log')
+
+
+@contextlib.contextmanager
+def agent(tools, sock, keys):
+    """The agent of the folder `tools` on `sock` with these keys in it: gives the environment that names it."""
+    running = subprocess.Popen([os.path.join(tools, 'ssh-agent'), '-D', '-a', sock], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if os.path.exists(sock):
+                break
+            time.sleep(0.02)
+        env = {'SSH_AUTH_SOCK': sock}
+        for key in keys:
+            done = run([os.path.join(tools, 'ssh-add'), '-q', key], env={**os.environ, **env})
+            report.same(done.returncode, 0, f'ssh-add {done.stderr!r}')
+        yield env
+    finally:
+        running.terminate()
+        running.wait()
 
 
 class Relay:

@@ -1,7 +1,9 @@
 """Where the programs under test and their peers are."""
 import contextlib
+import functools
 import os
 import shutil
+import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PEERS = os.path.abspath(os.environ.get('CARRICK_PEERS', os.path.join(ROOT, 'target', 'peers')))
@@ -48,6 +50,11 @@ class Suite:
         """What tests/setup calls it."""
         return 'openssh-server' if self.label == 'openssh' else self.label
 
+    def tool(self, name):
+        """The program of that name beside the client; OpenSSH 10's where this suite has none."""
+        path = os.path.join(os.path.dirname(self.ssh), name)
+        return path if os.access(path, os.X_OK) else os.path.join(OPENSSH10, 'bin', name)
+
     def lacks(self, *roles):
         """The programs of this suite that are not there: of these roles ('ssh', 'sshd', 'keygen'), or all."""
         wanted = [getattr(self, role) for role in roles or ('ssh', 'sshd', 'keygen')]
@@ -67,10 +74,20 @@ def distribution():
     return Suite('openssh', find('ssh'), find('sshd'), find('ssh-keygen'))
 
 
+@functools.cache
+def ours():
+    """The names of the programs that our multi-call binary is, as it lists them itself."""
+    binary = os.path.join(RELEASE, 'carrick')
+    if not os.access(binary, os.X_OK):
+        return []
+    listed = subprocess.run([binary], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return listed.stderr.decode().partition('programs:\n')[2].split()
+
+
 def drop_in(folder):
     """Makes `folder` a drop-in bin folder of links to our multi-call program."""
     os.makedirs(folder, exist_ok=True)
-    for name in ('ssh', 'ssh-add', 'ssh-agent', 'ssh-keygen', 'ssh-pkcs11-helper', 'ssh-sk-helper'):
+    for name in ours():
         # Several threads may come here at once.
         with contextlib.suppress(FileExistsError):
             os.symlink(os.path.join(RELEASE, 'carrick'), os.path.join(folder, name))

@@ -24,7 +24,8 @@ def program(name):
     """A peer's program."""
     path = programs.find(name)
     if not path:
-        absent(name, 'putty-tools' if name in ('plink', 'puttygen') else 'dropbear-bin')
+        packages = {'plink': 'putty-tools', 'puttygen': 'putty-tools', 'busybox': 'busybox', 'dash': 'dash'}
+        absent(name, packages.get(name, 'dropbear-bin'))
     return path
 
 

@@ -295,24 +295,11 @@ def agent_cases(client, keys, folder, tools, ours):
     """Signing by an agent (OpenSSH's, or ours), and keys with a passphrase."""
     def agent(whose):
         sock = folder / f'agent.{client.suite.label}.{client.port}.{"ours" if whose == ours else "stock"}'
-        running = subprocess.Popen([os.path.join(whose, 'ssh-agent'), '-D', '-a', sock], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            for _ in range(100):
-                if os.path.exists(sock):
-                    break
-                time.sleep(0.02)
-            env = {'SSH_AUTH_SOCK': sock}
-            for kind in ('rsa', 'ecdsa384', 'ed25519'):
-                done = fixture.run([os.path.join(whose, 'ssh-add'), '-q', keys.path('user', kind)], env={**client.env, **env})
-                same(done.returncode, 0, f'ssh-add {done.stderr!r}')
+        with fixture.agent(whose, sock, [keys.path('user', kind) for kind in ('rsa', 'ecdsa384', 'ed25519')]) as env:
             for algorithm in ('rsa-sha2-512', 'ecdsa-sha2-nistp384', 'ssh-ed25519'):
                 done = client.run('echo in', env=env, options=[
                     'IdentityFile=/nonexistent', 'IdentitiesOnly=no', f'PubkeyAcceptedAlgorithms={algorithm}'])
                 same((done.returncode, done.stdout), (0, b'in\n'), f'{algorithm} by agent ({done.stderr[-200:]!r})')
-        finally:
-            running.terminate()
-            running.wait()
 
     def passphrase(kind, *form):
         def check():

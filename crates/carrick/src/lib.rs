@@ -29,7 +29,7 @@ mod connection;
 mod driver;
 mod error;
 mod join;
-mod log;
+pub mod log;
 mod pieces;
 pub mod server;
 mod session;

@@ -2,10 +2,22 @@
 //! `debug!` is OpenSSH's debug1, `trace!` debug2.
 
 use carrick_proto::kex::{Direction, Negotiated};
-use carrick_proto::{Connection, Side, Trace};
+use carrick_proto::{Connection, Event, Side, Trace};
 use tracing::{debug, info, trace as trace2};
 
-pub(crate) fn trace(step: &Trace) {
+/// Tells of an event what belongs into a log. The library's own driver does
+/// so; who drives a `proto` connection otherwise may do it too.
+pub fn event<S: Side>(conn: &Connection<S>, event: &Event<S::Event>) {
+    match event {
+        Event::Trace(step) => trace(step),
+        Event::KexStarted { .. } => conn.negotiated().into_iter().for_each(negotiated),
+        Event::PeerIdent => idents(conn),
+        Event::PeerDebug { display, text } => peer_debug(*display, text),
+        _ => {}
+    }
+}
+
+fn trace(step: &Trace) {
     match step {
         Trace::KexInitSent => debug!("SSH2_MSG_KEXINIT sent"),
         Trace::KexInitReceived => debug!("SSH2_MSG_KEXINIT received"),
@@ -22,7 +34,7 @@ pub(crate) fn trace(step: &Trace) {
     }
 }
 
-pub(crate) fn negotiated(negotiated: &Negotiated) {
+fn negotiated(negotiated: &Negotiated) {
     debug!("kex: algorithm: {}", negotiated.kex);
     debug!("kex: host key algorithm: {}", negotiated.host_key);
     direction("server->client", &negotiated.s2c);
@@ -38,7 +50,7 @@ fn direction(name: &str, direction: &Direction) {
     );
 }
 
-pub(crate) fn idents<S: Side>(conn: &Connection<S>) {
+fn idents<S: Side>(conn: &Connection<S>) {
     debug!("Local version string {}", conn.our_ident().as_str());
     if let Some(peer) = conn.peer_ident() {
         debug!(
@@ -48,7 +60,7 @@ pub(crate) fn idents<S: Side>(conn: &Connection<S>) {
     }
 }
 
-pub(crate) fn peer_debug(display: bool, text: &str) {
+fn peer_debug(display: bool, text: &str) {
     let text = crate::error::printable(text);
     if display {
         info!("Remote: {text}");

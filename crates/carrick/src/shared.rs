@@ -192,16 +192,9 @@ impl<S: Side> State<S> {
         let mut any = false;
         while let Some(event) = self.conn.poll_event() {
             any = true;
+            crate::log::event(&self.conn, &event);
             match event {
                 Event::Channel(event) => self.channel_event(event),
-                Event::Trace(trace) => crate::log::trace(&trace),
-                Event::KexStarted { .. } => {
-                    if let Some(negotiated) = self.conn.negotiated() {
-                        crate::log::negotiated(negotiated);
-                    }
-                }
-                Event::PeerIdent => crate::log::idents(&self.conn),
-                Event::PeerDebug { display, text } => crate::log::peer_debug(display, &text),
                 Event::Side(_) => self.side_event(event),
                 // After the login nobody asks for these any more.
                 Event::ExtInfo(_) | Event::Preamble(_) if !self.conn.is_open() => {

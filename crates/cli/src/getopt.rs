@@ -89,6 +89,16 @@ impl Getopt {
         Ok(Some((flag, Some(value))))
     }
 
+    /// The words behind the flag that was met, for one whose value is
+    /// optional: nothing while the flag's own word goes on.
+    pub(crate) fn ahead(&self) -> &[OsString] {
+        if self.cluster.is_empty() {
+            self.args.as_slice()
+        } else {
+            &[]
+        }
+    }
+
     /// Takes the operand that stopped the flags; parsing may then go on after
     /// it (as `ssh host -v` does).
     pub(crate) fn take_operand(&mut self) -> Option<OsString> {
@@ -147,6 +157,22 @@ mod tests {
             (vec![], vec!["-".into(), "-v".into()])
         );
         assert_eq!(run("v", &["--help"]).0, ["unknown option -- -"]);
+    }
+
+    #[test]
+    fn a_flag_may_look_ahead() {
+        let mut g = Getopt::new(
+            "if",
+            ["-if", "-i", "key", "host"].map(OsString::from).into(),
+        );
+        assert_eq!(g.next(), Ok(Some(('i', None))));
+        assert!(g.ahead().is_empty());
+        assert_eq!(g.next(), Ok(Some(('f', None))));
+        assert_eq!(g.next(), Ok(Some(('i', None))));
+        assert_eq!(g.ahead(), ["key", "host"]);
+        assert_eq!(g.take_operand().unwrap(), "key");
+        assert_eq!(g.next(), Ok(None));
+        assert_eq!(g.rest(), ["host"]);
     }
 
     #[test]

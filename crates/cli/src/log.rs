@@ -183,6 +183,14 @@ pub(crate) fn write(level: Level, message: fmt::Arguments<'_>) {
     };
 }
 
+/// A peer's words as a terminal may be given them.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // Writing to a String does not fail.
+    let _ = Visible(&mut out).write_str(text);
+    out
+}
+
 /// Makes control characters visible as `\ooo`, tabs and newlines excepted.
 struct Visible<'a>(&'a mut String);
 

@@ -8,16 +8,20 @@ mod add;
 mod agent;
 mod agent_socket;
 mod connect;
+mod copy_id;
 mod getopt;
 mod helper;
 mod home;
 mod keyfile;
 mod keygen;
+mod keyscan;
 mod keysign;
+mod links;
 mod log;
 mod pkcs11;
 mod pkcs11_helper;
 mod prompt;
+mod services;
 mod sk;
 mod sk_helper;
 mod ssh;
@@ -26,6 +30,7 @@ mod text;
 use crate::text::err;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// A program: takes the arguments after its name.
@@ -35,7 +40,9 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("ssh", ssh::main),
     ("ssh-add", add::main),
     ("ssh-agent", agent::main),
+    ("ssh-copy-id", copy_id::main),
     ("ssh-keygen", keygen::main),
+    ("ssh-keyscan", keyscan::main),
     ("ssh-keysign", keysign::main),
     ("ssh-pkcs11-helper", pkcs11_helper::main),
     ("ssh-sk-helper", sk_helper::main),
@@ -65,15 +72,40 @@ fn main() -> ExitCode {
         Some(first) if program(&first).is_some() => {
             program(&first).map_or(ExitCode::FAILURE, |program| program(args.collect()))
         }
-        first => {
-            if let Some(first) = first {
-                err!("carrick: no program called {}\n", first.display());
-            }
-            err!("usage: carrick program [argument ...]\nprograms:\n");
-            for (name, _) in PROGRAMS {
-                err!("    {name}\n");
-            }
-            ExitCode::from(255)
+        Some(flag) if flag == "--install-links" => match (args.next(), args.next()) {
+            (Some(folder), None) => install_links(folder.as_ref()),
+            _ => usage(),
+        },
+        Some(first) => {
+            err!("carrick: no program called {}\n", first.display());
+            usage()
+        }
+        None => usage(),
+    }
+}
+
+fn usage() -> ExitCode {
+    err!(
+        "usage: carrick program [argument ...]\n       carrick --install-links folder\nprograms:\n"
+    );
+    for (name, _) in PROGRAMS {
+        err!("    {name}\n");
+    }
+    ExitCode::from(255)
+}
+
+/// Links this binary under every name it has.
+fn install_links(folder: &Path) -> ExitCode {
+    let names: Vec<_> = PROGRAMS.iter().map(|(name, _)| *name).collect();
+    let done = std::env::current_exe()
+        .and_then(|program| program.canonicalize())
+        .map_err(|e| text::os_error(&e))
+        .and_then(|program| links::install(folder, &program, &names));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            err!("carrick: {why}\n");
+            ExitCode::FAILURE
         }
     }
 }

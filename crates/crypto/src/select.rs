@@ -167,7 +167,8 @@ fn push_new<'a>(out: &mut Vec<&'a str>, names: impl Iterator<Item = &'a str>) {
 /// The supported names that the patterns stand for, in the patterns' order.
 fn expand<'a>(supported: &[&'a str], patterns: &str) -> Result<Vec<&'a str>, UnknownName> {
     let mut out = Vec::new();
-    for pattern in patterns.split(',') {
+    // A comma too many, as scripts leave it at the end, is no name.
+    for pattern in patterns.split(',').filter(|p| !p.is_empty()) {
         let before = out.len();
         out.extend(
             supported
@@ -178,6 +179,9 @@ fn expand<'a>(supported: &[&'a str], patterns: &str) -> Result<Vec<&'a str>, Unk
         if out.len() == before {
             return Err(UnknownName(pattern.to_owned()));
         }
+    }
+    if out.is_empty() {
+        return Err(UnknownName(String::new()));
     }
     Ok(out)
 }
@@ -248,6 +252,8 @@ mod tests {
         assert_eq!(ok("^a?,c"), "a1,a2,c,b");
         assert_eq!(ok("-b"), "c");
         assert_eq!(ok("-x*"), "b,c");
+        assert_eq!(ok("b,"), "b");
+        assert_eq!(ok("+,d,,a1"), "b,c,d,a1");
         for (spec, name) in [
             ("x", "x"),
             ("b,x", "x"),
@@ -255,7 +261,7 @@ mod tests {
             ("^x,b", "x"),
             ("", ""),
             ("+", ""),
-            ("b,", ""),
+            (",", ""),
             ("-*", "-*"),
             ("!b", "!b"),
             ("a", "a"),

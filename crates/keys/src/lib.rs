@@ -29,6 +29,7 @@ mod cert;
 mod fingerprint;
 mod format;
 pub mod helper;
+pub mod host_list;
 pub mod keysign;
 pub mod known_hosts;
 pub mod krl;

@@ -9,6 +9,7 @@ use carrick_config::forward::ForwardKind;
 use super::uri::{self, Destination};
 use crate::getopt::{Getopt, text};
 use crate::log::Level;
+use crate::services;
 use crate::text::err;
 
 const SPEC: &str = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYyZ";
@@ -183,16 +184,10 @@ impl Parser {
             }
             'n' => self.set("StdinNull", "yes"),
             's' => self.set("SessionType", "subsystem"),
-            'l' => {
-                if !uri::is_safe_user(&value) {
-                    return Err(BadArgs::Fatal(
-                        "remote username contains invalid characters".into(),
-                    ));
-                }
-                self.set("User", &value);
-            }
+            // Judged with its tokens expanded.
+            'l' => self.set("User", &value),
             'p' => {
-                let Some(port) = uri::parse_port(&value) else {
+                let Some(port) = services::port(&value) else {
                     return Err(BadArgs::Message(format!("Bad port '{value}'")));
                 };
                 self.set("Port", &port.to_string());
@@ -308,11 +303,6 @@ impl Parser {
             ));
         }
         if let Some(user) = &destination.user {
-            if !uri::is_safe_user(user) {
-                return Err(BadArgs::Fatal(
-                    "remote username contains invalid characters".into(),
-                ));
-            }
             self.set("User", user);
         }
         if let Some(port) = destination.port {
@@ -440,11 +430,7 @@ mod tests {
             assert_eq!(bad(words), BadArgs::Message(text.into()), "{words:?}");
         }
         for (words, text) in [
-            (
-                &["-l", "a;b", "h"][..],
-                "remote username contains invalid characters",
-            ),
-            (&["a;b"], "hostname contains invalid characters"),
+            (&["a;b"][..], "hostname contains invalid characters"),
             (&["-1", "h"], "SSH protocol v.1 is no longer supported"),
         ] {
             assert_eq!(bad(words), BadArgs::Fatal(text.into()), "{words:?}");

@@ -10,7 +10,7 @@ use carrick_config::words::{CanonicalizeHostname, LogLevel, PubkeyAuth, Tunnel};
 
 use super::args::{Args, Setting};
 use crate::log::{self, debug};
-use crate::{account, connect};
+use crate::{account, connect, services};
 
 /// The system, for the configuration.
 pub(crate) struct System;
@@ -48,6 +48,10 @@ impl Hooks for System {
         carrick_sys::socket::all_addresses()
     }
 
+    fn service_port(&self, name: &str) -> Option<u16> {
+        services::by_name(name)
+    }
+
     fn note(&self, level: Level, text: &str) {
         let level = match level {
             Level::Error => log::Level::Error,
@@ -78,6 +82,9 @@ pub(super) fn load(args: &Args) -> Result<Options, String> {
             Setting::Identity(path) => config.add_identity(path, true),
             Setting::Forward(kind, spec) => add_forward(&mut config, *kind, spec)?,
         }
+    }
+    if args.unbuilt == Some('W') {
+        config.set_stdio_forward();
     }
     if args.level.is_none() && config.options().is_set("LogLevel") {
         log::set_level(level(config.options().log_level));

@@ -1,36 +1,40 @@
 //! `ssh -Q`: what this program has.
 
 use carrick_crypto::{kex, packet};
-use carrick_keys::algorithm;
+use carrick_keys::algorithm::{ALGORITHMS, Algorithm};
 
-/// Key types that can be made and used here.
-fn plain_types() -> Vec<&'static str> {
-    carrick_keys::KeyType::ALL
-        .iter()
-        .map(|t| t.name())
-        .filter(|n| !n.starts_with("sk-"))
-        .collect()
+/// The signature algorithms of plain keys in the order of OpenSSH's lists. What is
+/// not named here follows.
+const ORDER: [&str; 10] = [
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "webauthn-sk-ecdsa-sha2-nistp256@openssh.com",
+    "ssh-rsa",
+    "rsa-sha2-256",
+    "rsa-sha2-512",
+];
+
+/// All algorithms, each plain one with that of its certificates behind it.
+fn algorithms() -> Vec<&'static Algorithm> {
+    let place = |a: &Algorithm| ORDER.iter().position(|name| *name == a.signature);
+    let mut all: Vec<_> = ALGORITHMS.iter().collect();
+    all.sort_by_key(|a| (place(a).unwrap_or(ORDER.len()), a.signature, a.certificate));
+    all
 }
 
-/// The certificate types of [`plain_types`].
-fn certificate_types() -> Vec<&'static str> {
-    let plain = plain_types();
-    algorithm::supported()
-        .into_iter()
-        .filter(|n| n.ends_with("-cert-v01@openssh.com"))
-        .filter(|n| {
-            plain
-                .iter()
-                .any(|p| n.strip_prefix(p).is_some_and(|r| r.starts_with("-cert")))
-        })
-        .collect()
+/// The names of those algorithms that `keep` keeps.
+fn names(keep: impl Fn(&Algorithm) -> bool) -> Vec<&'static str> {
+    let kept = algorithms().into_iter().filter(|a| keep(a));
+    kept.map(|a| a.name).collect()
 }
 
-fn signature_algorithms() -> Vec<&'static str> {
-    algorithm::supported()
-        .into_iter()
-        .filter(|n| !n.contains("-cert-v01@"))
-        .collect()
+/// Whether keys are named like the algorithm.
+fn is_key_type(algorithm: &Algorithm) -> bool {
+    algorithm.name == algorithm.key_type
 }
 
 /// The answer to `-Q what`; `None` if there is no such question.
@@ -46,20 +50,17 @@ pub(crate) fn answer(what: &str) -> Option<Vec<&'static str>> {
         "mac" | "macs" => packet::MACS.iter().map(|m| m.name).collect(),
         "kex" | "kexalgorithms" => kex::KEXES.iter().map(|k| k.name).collect(),
         "compression" => vec!["none", "zlib@openssh.com"],
-        "key" => plain_types()
-            .into_iter()
-            .chain(certificate_types())
-            .collect(),
-        "key-plain" => plain_types(),
-        "key-cert" => certificate_types(),
-        "sig" | "key-ca-sign" | "casignaturealgorithms" => signature_algorithms(),
+        "key" => names(is_key_type),
+        "key-plain" => names(|a| is_key_type(a) && !a.certificate),
+        "key-cert" => names(|a| is_key_type(a) && a.certificate),
+        "sig" | "key-ca-sign" | "casignaturealgorithms" => names(|a| !a.certificate),
         "key-sig"
         | "hostkeyalgorithms"
         | "pubkeyacceptedalgorithms"
         | "pubkeyacceptedkeytypes"
         | "hostbasedacceptedalgorithms"
         | "hostbasedacceptedkeytypes"
-        | "hostbasedkeytypes" => algorithm::supported(),
+        | "hostbasedkeytypes" => names(|_| true),
         "protocol-version" => vec!["2"],
         "help" => vec![
             "cipher",
@@ -103,5 +104,19 @@ mod tests {
         assert!(!answer("cipher-auth").unwrap().contains(&"aes128-ctr"));
         assert!(answer("key-plain").unwrap().contains(&"ssh-rsa"));
         assert!(answer("sig").unwrap().contains(&"rsa-sha2-512"));
+        assert_eq!(answer("sig").unwrap()[..ORDER.len()], ORDER);
+    }
+
+    #[test]
+    fn each_key_type_stands_before_its_certificates() {
+        let keys = answer("key").unwrap();
+        let (plain, certificates) = (answer("key-plain").unwrap(), answer("key-cert").unwrap());
+        assert_eq!(keys.len(), plain.len() + certificates.len());
+        for (pair, (plain, certificate)) in keys.chunks(2).zip(plain.iter().zip(&certificates)) {
+            assert_eq!(pair, [*plain, *certificate]);
+            let stem = plain.split('@').next().unwrap();
+            assert_eq!(*certificate, format!("{stem}-cert-v01@openssh.com"));
+        }
+        assert_eq!(answer("key-sig").unwrap().len(), ALGORITHMS.len());
     }
 }

@@ -103,21 +103,6 @@ pub(crate) fn is_safe_host(host: &str) -> bool {
             .any(|c| "'`\"$\\;&<>|(){}".contains(c) || c.is_whitespace() || c.is_ascii_control())
 }
 
-/// Likewise for a user name given on the command line.
-pub(crate) fn is_safe_user(user: &str) -> bool {
-    if user.starts_with('-') || user.ends_with('\\') {
-        return false;
-    }
-    let mut after_space = false;
-    for c in user.chars() {
-        if "'`\";&<>|(){}".contains(c) || c.is_ascii_control() || (after_space && c == '-') {
-            return false;
-        }
-        after_space = c.is_whitespace();
-    }
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,12 +174,6 @@ mod tests {
         }
         for host in ["-oProxyCommand=x", "a;b", "a b", "$(x)", "`x`", "a\u{7}"] {
             assert!(!is_safe_host(host), "{host}");
-        }
-        for user in ["u", "DOM\\u", "u:style", "a b", "u$"] {
-            assert!(is_safe_user(user), "{user}");
-        }
-        for user in ["-u", "a;b", "a -b", "u\\", "`x`", "a\nb"] {
-            assert!(!is_safe_user(user), "{user}");
         }
     }
 }

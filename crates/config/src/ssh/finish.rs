@@ -253,7 +253,11 @@ fn home(text: &str, hooks: &dyn Hooks) -> Result<Option<String>, Error> {
     if !text.starts_with('~') {
         return Ok(None);
     }
-    if let Some(path) = expand_tilde(text, hooks) {
+    if let Some(mut path) = expand_tilde(text, hooks) {
+        // A folder, and written as one.
+        if !text.contains('/') {
+            path.push('/');
+        }
         return Ok(Some(path));
     }
     let user = text.trim_start_matches('~').split('/').next().unwrap_or("");

@@ -59,14 +59,29 @@ impl Network {
             }
         };
         let base: IpAddr = address.parse().map_err(|_| not_a_network())?;
+        Self::new(base, prefix.unwrap_or(width(base))).ok_or_else(|| AddressListError::BadPrefix {
+            item: item.to_owned(),
+        })
+    }
+
+    /// The network of `base` with `prefix` leading bits; `None` where the
+    /// prefix is too long for it, or bits are set behind it.
+    pub fn new(base: IpAddr, prefix: u32) -> Option<Self> {
         let width = width(base);
-        let prefix = prefix.unwrap_or(width);
-        if prefix > width || bits(base) & !mask(prefix, width) != 0 {
-            return Err(AddressListError::BadPrefix {
-                item: item.to_owned(),
-            });
-        }
-        Ok(Self { base, prefix })
+        let fits = prefix <= width && bits(base) & !mask(prefix, width) == 0;
+        fits.then_some(Self { base, prefix })
+    }
+
+    /// All its addresses, in order.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let (base, width) = (self.base, width(self.base));
+        let first = bits(base);
+        (first..=first | mask(width, width) & !mask(self.prefix, width)).map(move |bits| {
+            match u32::try_from(bits) {
+                Ok(v4) if base.is_ipv4() => IpAddr::V4(v4.into()),
+                _ => IpAddr::V6(bits.into()),
+            }
+        })
     }
 
     /// Whether `address` is inside. IPv4 and IPv6 never match each other.
@@ -187,6 +202,22 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn addresses_are_all_there_and_in_order() {
+        let all = |net: &str| -> Vec<String> {
+            let net = Network::parse(net).expect("a network");
+            net.addresses().take(5).map(|a| a.to_string()).collect()
+        };
+        assert_eq!(all("192.0.2.254/31"), ["192.0.2.254", "192.0.2.255"]);
+        assert_eq!(all("255.255.255.255"), ["255.255.255.255"]);
+        assert_eq!(all("0.0.0.0/0").len(), 5);
+        assert_eq!(all("::/0")[4], "::4");
+        assert_eq!(
+            all("2001:db8::fffe/127"),
+            ["2001:db8::fffe", "2001:db8::ffff"]
+        );
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub struct Negotiated {
     pub kex: &'static str,
     /// The host key signature algorithm.
     pub host_key: String,
+    /// The algorithms that the server has host keys for, as it listed them.
+    pub server_host_keys: String,
     /// Client to server.
     pub c2s: Direction,
     /// Server to client.
@@ -293,6 +295,7 @@ pub(crate) fn agree(
         names: Negotiated {
             kex: method.name,
             host_key: host_key.to_owned(),
+            server_host_keys: server.host_key.as_str().to_owned(),
             c2s: c2s_names,
             s2c: s2c_names,
         },
