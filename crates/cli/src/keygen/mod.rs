@@ -2,6 +2,7 @@
 
 mod args;
 mod change;
+mod clock;
 mod convert;
 mod files;
 mod generate;
