@@ -21,6 +21,7 @@ fn certificate_types() -> Vec<&'static str> {
         .filter(|n| {
             plain
                 .iter()
+                .map(|p| p.trim_end_matches("@openssh.com"))
                 .any(|p| n.strip_prefix(p).is_some_and(|r| r.starts_with("-cert")))
         })
         .collect()

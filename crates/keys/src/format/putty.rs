@@ -349,7 +349,7 @@ fn private_part(key: &PrivateKey) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
             let zeros = seed.iter().rev().take_while(|b| **b == 0).count();
             w.string(seed.get(..seed.len() - zeros).unwrap_or_default());
         }
-        Material::Sk(_) => {
+        Material::MlDsa44Ed25519(_) | Material::Sk(_) => {
             return Err(unsupported(format_args!(
                 "a {} key in PuTTY's format",
                 key.public().key_type()
