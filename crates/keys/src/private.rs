@@ -271,6 +271,14 @@ impl PrivateKey {
         }
     }
 
+    /// As [`Self::security_key`], to change it.
+    pub fn security_key_mut(&mut self) -> Option<&mut SkHandle> {
+        match &mut self.material {
+            Material::Sk(handle) => Some(handle),
+            _ => None,
+        }
+    }
+
     /// Signs `message` with the algorithm of that name and returns the
     /// signature blob. A certificate algorithm stands for the plain one that
     /// its signatures have.

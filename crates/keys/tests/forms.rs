@@ -41,7 +41,8 @@ fn write(key: &PrivateKey, form: FileForm, passphrase: &str) -> Secret {
         rounds: 2,
         ..WriteOptions::default()
     };
-    key.to_file(form, &options, &mut Counter(3)).expect("written")
+    key.to_file(form, &options, &mut Counter(3))
+        .expect("written")
 }
 
 fn text(secret: &Secret) -> String {
@@ -188,7 +189,10 @@ fn damaged_putty_files() {
         // But for the last newline.
         for end in 0..file.len() - 1 {
             let cut = file.get(..end).expect("shorter");
-            assert!(PrivateKey::parse_file(cut, Some(&passphrase)).is_err(), "{end}");
+            assert!(
+                PrivateKey::parse_file(cut, Some(&passphrase)).is_err(),
+                "{end}"
+            );
         }
         for at in 0..file.len() {
             let mut damaged = file.to_vec();
@@ -215,7 +219,11 @@ fn damaged_pem_and_rfc4716() {
         };
         assert_ne!(look(file), (false, false), "{name}");
         for end in 0..file.len() - 6 {
-            assert_eq!(look(file.get(..end).expect("shorter")), (false, false), "{name} {end}");
+            assert_eq!(
+                look(file.get(..end).expect("shorter")),
+                (false, false),
+                "{name} {end}"
+            );
         }
         for at in 0..file.len() {
             let mut damaged = file.to_vec();
@@ -238,7 +246,10 @@ fn costly_files_are_refused() {
         let dear = text.replace(from, to);
         assert_ne!(dear, text);
         let opened = PrivateKey::parse_file(dear.as_bytes(), Some(&Secret::from(PASSPHRASE)));
-        assert!(matches!(opened, Err(KeyFileError::Unsupported { .. })), "{to}");
+        assert!(
+            matches!(opened, Err(KeyFileError::Unsupported { .. })),
+            "{to}"
+        );
     }
     let options = WriteOptions {
         passphrase: Some(&Secret::from(PASSPHRASE)),
@@ -275,5 +286,9 @@ fn mldsa44_ed25519_keys_sign_and_survive_their_file() {
         let cut = signature.get(..end).expect("shorter");
         assert!(public.verify(b"message", cut, None).is_err());
     }
-    assert!(public.verify(b"message", &[&signature[..], &[0]].concat(), None).is_err());
+    assert!(
+        public
+            .verify(b"message", &[&signature[..], &[0]].concat(), None)
+            .is_err()
+    );
 }
