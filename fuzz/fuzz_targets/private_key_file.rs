@@ -22,7 +22,11 @@ fuzz_target!(|input: &[u8]| {
         );
     } else {
         // Rounds may be any number in these; a passphrase would only cost time.
-        let slow = ["OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY"];
+        let slow = [
+            "OPENSSH PRIVATE KEY",
+            "ENCRYPTED PRIVATE KEY",
+            "PuTTY-User-Key-File-3",
+        ];
         check(
             input,
             !slow.iter().any(|label| contains(input, label.as_bytes())),

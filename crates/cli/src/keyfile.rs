@@ -117,7 +117,9 @@ pub(crate) fn reason(error: &KeyFileError) -> String {
         KeyFileError::WrongPassphrase | KeyFileError::NeedsPassphrase => {
             "incorrect passphrase supplied to decrypt private key".into()
         }
-        KeyFileError::NotAKey | KeyFileError::Invalid { .. } => "invalid format".into(),
+        // What has no form at all OpenSSH leaves to its library to refuse.
+        KeyFileError::NotAKey => "error in libcrypto".into(),
+        KeyFileError::Invalid { .. } => "invalid format".into(),
         other => other.to_string(),
     }
 }

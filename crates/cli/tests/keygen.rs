@@ -233,7 +233,7 @@ fn bad_input() {
         (
             &["-y", "-f", "junk"],
             255,
-            "Load key \"junk\": invalid format",
+            "Load key \"junk\": error in libcrypto",
         ),
         (
             &["-y", "-f", "open"],

@@ -10,7 +10,7 @@
 //! - [`kex`]: key agreement methods; [`kdf`]: the keys that follow from them
 //! - [`sign`]: raw signature keys; [`hash`]: digests, HMAC, comparison
 //! - [`select`]: default and supported name lists and their `+ - ^` edits
-//! - [`raw`]: ciphers over private key files
+//! - [`raw`]: ciphers over private key files; [`prime`]: primality
 //!
 //! Secrets are wiped when dropped and have no `Debug`.
 
@@ -20,6 +20,7 @@ pub mod hash;
 pub mod kdf;
 pub mod kex;
 pub mod packet;
+pub mod prime;
 pub mod raw;
 pub mod rng;
 pub mod select;

@@ -113,6 +113,16 @@ pub static ALGORITHMS: &[Algorithm] = &[
         "ssh-rsa",
     )),
     off(plain("ssh-rsa", "ssh-rsa")),
+    // OpenSSH 10.5 has it built in and in none of its lists.
+    off(cert(
+        "ssh-mldsa44-ed25519-cert-v01@openssh.com",
+        "ssh-mldsa44-ed25519-cert-v01@openssh.com",
+        "ssh-mldsa44-ed25519@openssh.com",
+    )),
+    off(plain(
+        "ssh-mldsa44-ed25519@openssh.com",
+        "ssh-mldsa44-ed25519@openssh.com",
+    )),
 ];
 
 /// The algorithm of that name.
@@ -195,7 +205,9 @@ mod tests {
     fn the_defaults_are_those_of_openssh() {
         assert_eq!(defaults().join(","), OPENSSH_10);
         assert_eq!(ca_defaults().len(), 9);
-        assert!(supported().contains(&"ssh-rsa") && !defaults().contains(&"ssh-rsa"));
+        for name in ["ssh-rsa", "ssh-mldsa44-ed25519@openssh.com"] {
+            assert!(supported().contains(&name) && !defaults().contains(&name));
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@ use core::fmt;
 use std::borrow::Cow;
 
 use carrick_crypto::rng::Rng;
-use carrick_crypto::sign::{Components, EcdsaKey, Ed25519Key, RsaKey};
+use carrick_crypto::sign::{
+    Components, EcdsaKey, Ed25519Key, MLDSA44_ED25519_SEED, MlDsa44Ed25519Key, RsaKey,
+};
 use carrick_wire::{Encode, Mpint, Secret, Writer};
 
 use zeroize::Zeroizing;
@@ -71,6 +73,7 @@ pub(crate) enum Material {
     Ed25519(Ed25519Key),
     Ecdsa(EcdsaKey),
     Rsa(RsaKey),
+    MlDsa44Ed25519(Box<MlDsa44Ed25519Key>),
     Sk(SkHandle),
 }
 
@@ -131,6 +134,14 @@ impl PrivateKey {
                 };
                 (Material::Rsa(key), public)
             }
+            KeyType::MlDsa44Ed25519 => {
+                let key = MlDsa44Ed25519Key::generate(rng).map_err(|_| SignError::Failed)?;
+                let public = key.public().try_into().map_err(|_| SignError::Failed)?;
+                (
+                    Material::MlDsa44Ed25519(Box::new(key)),
+                    PublicKey::MlDsa44Ed25519(Box::new(public)),
+                )
+            }
             KeyType::SkEd25519 | KeyType::SkEcdsa => return Err(SignError::SecurityKey),
         };
         Ok(Self {
@@ -148,6 +159,22 @@ impl PrivateKey {
         Ok(Self {
             material: Material::Ed25519(key),
             public,
+            comment,
+        })
+    }
+
+    pub(crate) fn from_mldsa44_ed25519(
+        seed: &[u8; MLDSA44_ED25519_SEED],
+        comment: Vec<u8>,
+    ) -> Result<Self, KeyFileError> {
+        const BAD: KeyFileError = KeyFileError::Invalid {
+            what: "mldsa44-ed25519 private key",
+        };
+        let key = MlDsa44Ed25519Key::from_seed(seed).map_err(|_| BAD)?;
+        let public = key.public().try_into().map_err(|_| BAD)?;
+        Ok(Self {
+            material: Material::MlDsa44Ed25519(Box::new(key)),
+            public: PublicKey::MlDsa44Ed25519(Box::new(public)),
             comment,
         })
     }
@@ -244,6 +271,14 @@ impl PrivateKey {
         }
     }
 
+    /// As [`Self::security_key`], to change it.
+    pub fn security_key_mut(&mut self) -> Option<&mut SkHandle> {
+        match &mut self.material {
+            Material::Sk(handle) => Some(handle),
+            _ => None,
+        }
+    }
+
     /// Signs `message` with the algorithm of that name and returns the
     /// signature blob. A certificate algorithm stands for the plain one that
     /// its signatures have.
@@ -261,6 +296,9 @@ impl PrivateKey {
         w.text(plain.name);
         match &self.material {
             Material::Ed25519(key) => {
+                w.string(&key.sign(message).map_err(|_| SignError::Failed)?);
+            }
+            Material::MlDsa44Ed25519(key) => {
                 w.string(&key.sign(message).map_err(|_| SignError::Failed)?);
             }
             Material::Ecdsa(key) => {

@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use carrick_crypto::sign::Curve;
+use carrick_crypto::sign::{Curve, MLDSA44_ED25519_PUBLIC};
 use carrick_wire::{DecodeError, Encode, Mpint, Reader, Writer};
 
 use crate::cert::{CERT_SUFFIX, Certificate};
@@ -28,6 +28,9 @@ pub enum KeyType {
     SkEd25519,
     /// ECDSA P-256 in a FIDO security key.
     SkEcdsa,
+    /// ML-DSA-44 and Ed25519 together
+    /// (draft-miller-sshm-mldsa44-ed25519-composite-sigs).
+    MlDsa44Ed25519,
 }
 
 /// The name of a curve inside ECDSA keys (RFC 5656 section 10.1).
@@ -41,7 +44,7 @@ pub(crate) fn curve_name(curve: Curve) -> &'static str {
 
 impl KeyType {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ed25519,
         Self::Ecdsa(Curve::P256),
         Self::Ecdsa(Curve::P384),
@@ -49,6 +52,7 @@ impl KeyType {
         Self::Rsa,
         Self::SkEd25519,
         Self::SkEcdsa,
+        Self::MlDsa44Ed25519,
     ];
 
     /// The name inside key blobs and before their text form.
@@ -61,6 +65,7 @@ impl KeyType {
             Self::Rsa => "ssh-rsa",
             Self::SkEd25519 => "sk-ssh-ed25519@openssh.com",
             Self::SkEcdsa => "sk-ecdsa-sha2-nistp256@openssh.com",
+            Self::MlDsa44Ed25519 => "ssh-mldsa44-ed25519@openssh.com",
         }
     }
 
@@ -89,6 +94,7 @@ impl KeyType {
             Self::Rsa => "rsa",
             Self::SkEd25519 => "ed25519_sk",
             Self::SkEcdsa => "ecdsa_sk",
+            Self::MlDsa44Ed25519 => "mldsa44_ed25519",
         }
     }
 
@@ -100,6 +106,7 @@ impl KeyType {
             Self::Rsa => "RSA",
             Self::SkEd25519 => "ED25519-SK",
             Self::SkEcdsa => "ECDSA-SK",
+            Self::MlDsa44Ed25519 => "MLDSA44-ED25519",
         }
     }
 }
@@ -207,6 +214,8 @@ pub enum PublicKey {
         /// The application it was made for, such as `ssh:`.
         application: String,
     },
+    /// ML-DSA-44 and Ed25519: their public keys, one behind the other.
+    MlDsa44Ed25519(Box<[u8; MLDSA44_ED25519_PUBLIC]>),
     /// Any of the above, certified by an authority.
     Certificate(Box<Certificate>),
 }
@@ -243,6 +252,12 @@ impl PublicKey {
                 key: ed25519_bytes(r)?,
                 application: r.text("application")?.to_owned(),
             },
+            KeyType::MlDsa44Ed25519 => {
+                const FIELD: &str = "mldsa44-ed25519 key";
+                let key = r.string(FIELD)?.try_into();
+                let bad = |_| DecodeError::Invalid { field: FIELD };
+                Self::MlDsa44Ed25519(Box::new(key.map_err(bad)?))
+            }
             KeyType::SkEcdsa => Self::SkEcdsa {
                 point: read_point(Curve::P256, r)?,
                 application: r.text("application")?.to_owned(),
@@ -274,6 +289,7 @@ impl PublicKey {
     pub(crate) fn write_fields(&self, w: &mut Writer<'_>) {
         match self {
             Self::Ed25519(key) => w.string(key),
+            Self::MlDsa44Ed25519(key) => w.string(&key[..]),
             Self::Ecdsa { curve, point } => {
                 w.text(curve_name(*curve));
                 w.string(point);
@@ -311,6 +327,7 @@ impl PublicKey {
             Self::Rsa { .. } => KeyType::Rsa,
             Self::SkEd25519 { .. } => KeyType::SkEd25519,
             Self::SkEcdsa { .. } => KeyType::SkEcdsa,
+            Self::MlDsa44Ed25519(_) => KeyType::MlDsa44Ed25519,
             Self::Certificate(cert) => cert.key().kind(),
         }
     }

@@ -6,7 +6,7 @@ use core::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use carrick_crypto::hash::HashAlg;
-use carrick_crypto::sign::{verify_ecdsa, verify_ed25519, verify_rsa};
+use carrick_crypto::sign::{verify_ecdsa, verify_ed25519, verify_mldsa44_ed25519, verify_rsa};
 use carrick_wire::{DecodeError, Reader};
 
 use crate::public::magnitude;
@@ -180,6 +180,11 @@ impl PublicKey {
         let sk = match key {
             Self::Ed25519(key) => {
                 verify_ed25519(key, message, inner).map_err(|_| SignatureError::Bad)?;
+                None
+            }
+            Self::MlDsa44Ed25519(key) => {
+                verify_mldsa44_ed25519(&key[..], message, inner)
+                    .map_err(|_| SignatureError::Bad)?;
                 None
             }
             Self::Ecdsa { curve, point } => {

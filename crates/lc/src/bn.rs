@@ -83,6 +83,14 @@ impl Bn {
         Ok(out)
     }
 
+    /// The square modulo `modulus`.
+    pub(crate) fn squared_modulo(&self, modulus: &Self, ctx: &mut Ctx) -> Result<Self, Failed> {
+        let mut out = Self::new()?;
+        // SAFETY: live BIGNUMs and a live context.
+        check(unsafe { c::BN_mod_sqr(out.get_mut(), self.get(), modulus.get(), ctx.get()) })?;
+        Ok(out)
+    }
+
     /// The magnitude in exactly `len` big-endian bytes.
     pub(crate) fn to_padded(&self, len: usize) -> Result<Vec<u8>, Failed> {
         // SAFETY: a live BIGNUM.

@@ -1,5 +1,5 @@
 //! Finite-field Diffie-Hellman: exponentiation in constant time, the groups of
-//! RFC 3526 and RFC 2409, and primality for a moduli file.
+//! RFC 3526 and RFC 2409.
 
 use core::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use aws_lc_sys as c;
 use zeroize::Zeroizing;
 
 use crate::bn::{Bn, Ctx};
-use crate::{Failed, check, failed};
+use crate::{Failed, check};
 
 /// The fixed groups of SSH, by their number; each has generator 2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,47 +89,10 @@ pub fn mod_exp(base: &[u8], exponent: &[u8], modulus: &[u8]) -> Result<Zeroizing
         .map(Zeroizing::new)
 }
 
-/// Rounds of Miller-Rabin with random bases: an error of at most 2^-128.
-const ROUNDS: core::ffi::c_int = 64;
-
-fn is_prime_bn(candidate: &Bn) -> Result<bool, Failed> {
-    let mut ctx = Ctx::new()?;
-    let mut answer = 0;
-    // SAFETY: live values; the callback may be null.
-    let done = unsafe {
-        c::BN_primality_test(
-            &raw mut answer,
-            candidate.get(),
-            ROUNDS,
-            ctx.get(),
-            1,
-            core::ptr::null_mut(),
-        )
-    };
-    if done == 1 {
-        Ok(answer == 1)
-    } else {
-        Err(failed())
-    }
-}
-
-/// Whether the big-endian number is prime.
-pub fn is_prime(candidate: &[u8]) -> Result<bool, Failed> {
-    is_prime_bn(&Bn::from_bytes(candidate)?)
-}
-
-/// Whether both `p` and `(p - 1) / 2` are prime (RFC 4419 section 3).
-pub fn is_safe_prime(candidate: &[u8]) -> Result<bool, Failed> {
-    let p = Bn::from_bytes(candidate)?;
-    if !p.is_odd() || p.bits() < 3 {
-        return Ok(false);
-    }
-    Ok(is_prime_bn(&p.halved()?)? && is_prime_bn(&p)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prime::is_prime;
 
     #[test]
     fn small_powers() {
@@ -152,29 +115,15 @@ mod tests {
         for (group, bits) in [(Group::Two, 1024), (Group::Fourteen, 2048)] {
             let prime = group.prime().unwrap();
             assert_eq!(prime.len() * 8, bits);
-            assert!(is_safe_prime(&prime).unwrap());
+            let mut half = prime.clone();
+            // (p - 1) / 2, p being odd.
+            let mut carry = 0;
+            for byte in &mut half {
+                (*byte, carry) = (*byte >> 1 | carry << 7, *byte & 1);
+            }
+            assert!(is_prime(&prime, 4).unwrap() && is_prime(&half, 4).unwrap());
         }
         assert_eq!(Group::Sixteen.prime().unwrap().len(), 512);
         assert_eq!(Group::Eighteen.prime().unwrap().len(), 1024);
-    }
-
-    #[test]
-    fn primality() {
-        for (number, prime, safe) in [
-            (0, false, false),
-            (1, false, false),
-            (2, true, false),
-            (3, true, false),
-            (5, true, true),
-            (7, true, true),
-            (9, false, false),
-            (11, true, true),
-            (13, true, false),
-            (23, true, true),
-            (221, false, false),
-        ] {
-            assert_eq!(is_prime(&[number]).unwrap(), prime, "{number}");
-            assert_eq!(is_safe_prime(&[number]).unwrap(), safe, "{number}");
-        }
     }
 }

@@ -7,9 +7,11 @@
 //!
 //! - [`aes`], [`des`], [`blowfish`]: block ciphers, CTR by position, CBC in place
 //! - [`chacha`]: ChaCha20 and Poly1305 apart
-//! - [`dh`]: modular exponentiation in constant time, RFC 3526 primes, primality
+//! - [`dh`]: modular exponentiation in constant time, RFC 3526 primes
+//! - [`prime`]: primality of public numbers
 //! - [`hmac`], [`md5`]: HMAC with a precomputed key over any digest, MD5
 //! - [`mlkem`]: ML-KEM-768 with the randomness given by the caller
+//! - [`mldsa`]: ML-DSA-44 with a context string
 //! - [`rsa`], [`dsa`]: signatures outside aws-lc-rs's limits
 //! - [`nh`]: UMAC's inner product, compiled for the vector units at hand
 
@@ -22,8 +24,11 @@ pub mod dh;
 pub mod dsa;
 pub mod hmac;
 pub mod md5;
+pub mod mldsa;
 pub mod mlkem;
 pub mod nh;
+mod pkey;
+pub mod prime;
 pub mod rsa;
 
 /// A call into AWS-LC failed, or refused its input.

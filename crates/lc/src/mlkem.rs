@@ -1,12 +1,13 @@
 //! ML-KEM-768 (FIPS 203) with the randomness given by the caller, so that a
 //! key exchange can be replayed in tests.
 
-use core::ptr::{self, NonNull};
+use core::ptr;
 
 use aws_lc_sys as c;
 use zeroize::Zeroizing;
 
-use crate::{Failed, check, failed};
+use crate::pkey::{Pkey, PkeyCtx};
+use crate::{Failed, check};
 
 /// The length of an encapsulation key.
 pub const PUBLIC: usize = 1184;
@@ -19,51 +20,8 @@ pub const KEY_SEED: usize = 64;
 /// The length of the seed of an encapsulation (`m`).
 pub const SEED: usize = 32;
 
-struct Pkey(NonNull<c::EVP_PKEY>);
-
-impl Pkey {
-    fn own(raw: *mut c::EVP_PKEY) -> Result<Self, Failed> {
-        NonNull::new(raw).map(Self).ok_or_else(failed)
-    }
-}
-
-impl Drop for Pkey {
-    fn drop(&mut self) {
-        // SAFETY: this value owns one reference.
-        unsafe { c::EVP_PKEY_free(self.0.as_ptr()) };
-    }
-}
-
-struct PkeyCtx(NonNull<c::EVP_PKEY_CTX>);
-
-impl PkeyCtx {
-    fn own(raw: *mut c::EVP_PKEY_CTX) -> Result<Self, Failed> {
-        NonNull::new(raw).map(Self).ok_or_else(failed)
-    }
-
-    /// For an operation with `key`.
-    fn of(key: &Pkey) -> Result<Self, Failed> {
-        // SAFETY: a live key (the context takes its own reference); no engine.
-        Self::own(unsafe { c::EVP_PKEY_CTX_new(key.0.as_ptr(), ptr::null_mut()) })
-    }
-
-    fn get(&mut self) -> *mut c::EVP_PKEY_CTX {
-        self.0.as_ptr()
-    }
-}
-
-impl Drop for PkeyCtx {
-    fn drop(&mut self) {
-        // SAFETY: this value owns the context.
-        unsafe { c::EVP_PKEY_CTX_free(self.0.as_ptr()) };
-    }
-}
-
 /// A key pair that waits for a ciphertext.
 pub struct KeyPair(Pkey);
-
-// SAFETY: an EVP_PKEY may move between threads; this one is never shared.
-unsafe impl Send for KeyPair {}
 
 impl KeyPair {
     /// ML-KEM.KeyGen_internal(d, z).
@@ -91,7 +49,7 @@ impl KeyPair {
         let mut len = out.len();
         // SAFETY: a live key; buffer and length belong together.
         check(unsafe {
-            c::EVP_PKEY_get_raw_public_key(self.0.0.as_ptr(), out.as_mut_ptr(), &raw mut len)
+            c::EVP_PKEY_get_raw_public_key(self.0.get(), out.as_mut_ptr(), &raw mut len)
         })?;
         if len == PUBLIC { Ok(out) } else { Err(Failed) }
     }

@@ -108,6 +108,8 @@ names! {
         RSA_SHA2_256 = "rsa-sha2-256",
         SSH_RSA = "ssh-rsa",
         SSH_DSS = "ssh-dss",
+        SSH_MLDSA44_ED25519 = "ssh-mldsa44-ed25519@openssh.com",
+        SSH_MLDSA44_ED25519_CERT = "ssh-mldsa44-ed25519-cert-v01@openssh.com",
         SSH_ED25519_CERT = "ssh-ed25519-cert-v01@openssh.com",
         ECDSA_SHA2_NISTP256_CERT = "ecdsa-sha2-nistp256-cert-v01@openssh.com",
         ECDSA_SHA2_NISTP384_CERT = "ecdsa-sha2-nistp384-cert-v01@openssh.com",

@@ -120,14 +120,13 @@ pub(super) fn import(args: &Args) -> Outcome {
                 )));
             }
             None => PublicKey::from_form(&text, PublicForm::Rfc4716).map_err(|e| {
-                let what = match e {
-                    KeyFileError::NotAKey | KeyFileError::Invalid { .. } => "base64 decode",
-                    _ => "parse key",
+                let (what, why) = match &e {
+                    KeyFileError::Invalid { what: "base64" } => {
+                        ("base64 decode", "invalid format".into())
+                    }
+                    other => ("parse key", keyfile::reason(other)),
                 };
-                Stop::fatal(format!(
-                    "do_convert_from_ssh2: {what}: {}",
-                    keyfile::reason(&e)
-                ))
+                Stop::fatal(format!("do_convert_from_ssh2: {what}: {why}"))
             })?,
         },
     };

@@ -1,12 +1,13 @@
 //! Key files: written whole or not at all, asked for by name, read with the
 //! passphrase that they need.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use carrick_keys::{KeyFileError, KeyType, PrivateKey};
+use carrick_keys::{KeyFileError, KeyType, PrivateKey, public_of_private_file};
 use carrick_wire::Secret;
 
 use super::args::Args;
@@ -99,15 +100,26 @@ pub(super) fn name(args: &Args, question: &str) -> Outcome<PathBuf> {
 /// Reads the private key at `path`, asking for its passphrase with `prompt`
 /// if it needs one and `-P` did not give it.
 pub(super) fn load(args: &Args, path: &Path, what: &str, prompt: &str) -> Outcome<Loaded> {
+    load_with(args.passphrase.as_ref(), path, what, prompt)
+}
+
+/// As [`load`], with the passphrase that was given, if one was.
+pub(super) fn load_with(
+    given: Option<&Secret>,
+    path: &Path,
+    what: &str,
+    prompt: &str,
+) -> Outcome<Loaded> {
     let fail = |e: &dyn std::fmt::Display| Stop::fatal(format!("{what}: {e}"));
     let bytes = keyfile::read(path).map_err(|e| fail(&e))?;
     match PrivateKey::parse_file(&bytes, None) {
         Ok(key) => Ok(Loaded {
+            commented: holds_comment(&bytes),
             key,
             passphrase: None,
         }),
         Err(KeyFileError::NeedsPassphrase) => {
-            let passphrase = match &args.passphrase {
+            let passphrase = match given {
                 Some(passphrase) => passphrase.clone(),
                 None => {
                     let answer = ask_or_empty(
@@ -123,6 +135,7 @@ pub(super) fn load(args: &Args, path: &Path, what: &str, prompt: &str) -> Outcom
             let key = PrivateKey::parse_file(&bytes, Some(&passphrase))
                 .map_err(|e| fail(&keyfile::reason(&e)))?;
             Ok(Loaded {
+                commented: holds_comment(&bytes),
                 key,
                 passphrase: Some(passphrase),
             })
@@ -131,10 +144,25 @@ pub(super) fn load(args: &Args, path: &Path, what: &str, prompt: &str) -> Outcom
     }
 }
 
+/// Whether a private key file has a place for a comment: OpenSSL's forms have
+/// none.
+fn holds_comment(file: &[u8]) -> bool {
+    public_of_private_file(file).is_some()
+}
+
 /// A private key and what opened it.
 pub(super) struct Loaded {
     pub(super) key: PrivateKey,
     pub(super) passphrase: Option<Secret>,
+    /// Whether the file's form has a comment, be it empty.
+    commented: bool,
+}
+
+impl Loaded {
+    /// The comment, if the file has one.
+    pub(super) fn comment(&self) -> Option<Cow<'_, str>> {
+        self.commented.then(|| self.key.comment())
+    }
 }
 
 /// Stops with the system's reason unless `path` exists.

@@ -11,8 +11,13 @@ use super::{files, generate};
 use crate::log::error;
 use crate::text::{os_error, out, outln};
 
-/// The kinds, in OpenSSH's order.
-const KINDS: [KeyType; 3] = [KeyType::Rsa, KeyType::Ecdsa(Curve::P256), KeyType::Ed25519];
+/// The kinds, in the order of OpenSSH 10.5.
+const KINDS: [KeyType; 4] = [
+    KeyType::Rsa,
+    KeyType::Ecdsa(Curve::P256),
+    KeyType::Ed25519,
+    KeyType::MlDsa44Ed25519,
+];
 
 /// Makes what is missing under the prefix of `-f`. A kind that fails is told
 /// of and the next is tried.

@@ -75,8 +75,10 @@ pub(super) fn remove(args: &Args, host: &str) -> Outcome {
     let path = path(args);
     let text = read(&path)?;
     let edited = known_hosts::remove(&text, host);
-    for line in &edited.changed {
-        outln!("# Host {host} found: line {line}");
+    if !args.quiet {
+        for line in &edited.changed {
+            outln!("# Host {host} found: line {line}");
+        }
     }
     refuse_broken(&path, &edited)?;
     if edited.changed.is_empty() {
@@ -134,8 +136,13 @@ fn replace(path: &std::path::Path, edited: &Edited) -> Outcome<PathBuf> {
     let mut old = path.as_os_str().to_owned();
     old.push(".old");
     let old = PathBuf::from(old);
+    // As OpenSSH, a last line without its newline gets one.
+    let mut text = edited.text.clone();
+    if text.last().is_some_and(|b| *b != b'\n') {
+        text.push(b'\n');
+    }
     std::fs::copy(path, &old)
-        .and_then(|_| files::rewrite(path, &edited.text))
+        .and_then(|_| files::rewrite(path, &text))
         .map_err(|e| Stop::fatal(format!("{}: {}", path.display(), os_error(&e))))?;
     outln!("{} updated.", path.display());
     outln!("Original contents retained as {}", old.display());

@@ -6,6 +6,7 @@ mod cert_args;
 mod cert_options;
 mod certify;
 mod change;
+mod clock;
 mod convert;
 mod files;
 mod generate;

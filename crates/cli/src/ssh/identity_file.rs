@@ -148,6 +148,8 @@ fn type_number(key: &PublicKey) -> i8 {
         "sk-ecdsa-sha2-nistp256-cert-v01@openssh.com" => 11,
         "sk-ssh-ed25519@openssh.com" => 12,
         "sk-ssh-ed25519-cert-v01@openssh.com" => 13,
+        "ssh-mldsa44-ed25519@openssh.com" => 14,
+        "ssh-mldsa44-ed25519-cert-v01@openssh.com" => 15,
         ecdsa if ecdsa.ends_with("-cert-v01@openssh.com") => 6,
         _ => 2,
     }

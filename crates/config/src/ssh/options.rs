@@ -202,13 +202,14 @@ impl Options {
 /// The time between chaff keystrokes that `yes` stands for.
 pub(crate) const KEYSTROKE_INTERVAL: Duration = Duration::from_millis(20);
 
-const DEFAULT_IDENTITIES: [&str; 6] = [
+const DEFAULT_IDENTITIES: [&str; 7] = [
     "~/.ssh/id_rsa",
     "~/.ssh/id_ecdsa",
     "~/.ssh/id_ecdsa_sk",
     "~/.ssh/id_ed25519",
     "~/.ssh/id_ed25519_sk",
     "~/.ssh/id_xmss",
+    "~/.ssh/id_mldsa44_ed25519",
 ];
 
 impl Default for Options {

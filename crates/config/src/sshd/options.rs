@@ -327,7 +327,7 @@ impl Default for Options {
             hostbased_authentication: false,
             hostbased_uses_name_from_packet_only: false,
             host_certificates: Vec::new(),
-            host_keys: ["rsa", "ecdsa", "ed25519"]
+            host_keys: ["rsa", "ecdsa", "ed25519", "mldsa44_ed25519"]
                 .iter()
                 .map(|kind| format!("/etc/ssh/ssh_host_{kind}_key"))
                 .collect(),

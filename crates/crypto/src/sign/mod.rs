@@ -2,10 +2,15 @@
 
 mod ecdsa;
 mod ed25519;
+mod mldsa44_ed25519;
 mod rsa;
 
 pub use ecdsa::{Curve, EcdsaKey, verify_ecdsa};
 pub use ed25519::{Ed25519Key, verify_ed25519};
+pub use mldsa44_ed25519::{
+    MLDSA44_ED25519_PUBLIC, MLDSA44_ED25519_SEED, MLDSA44_ED25519_SIGNATURE, MlDsa44Ed25519Key,
+    verify_mldsa44_ed25519,
+};
 pub use rsa::{Components, RSA_BITS, RsaKey, verify_rsa};
 
 /// A signature does not belong to message and key, or one of them is not

@@ -65,6 +65,13 @@ fn read_secret(cert: &Certificate, r: &mut Reader<'_>) -> Result<PrivateKey, Key
             let scalar = magnitude(r, "ecdsa private key")?;
             PrivateKey::from_ecdsa(*curve, scalar, Vec::new())
         }
+        PublicKey::MlDsa44Ed25519(_) => {
+            let seed = r.string("mldsa44-ed25519 private key")?;
+            let seed = seed.try_into().map_err(|_| KeyFileError::Invalid {
+                what: "mldsa44-ed25519 private key",
+            })?;
+            PrivateKey::from_mldsa44_ed25519(seed, Vec::new())
+        }
         PublicKey::Rsa { e, n } => {
             let (d, iqmp) = (magnitude(r, "rsa d")?, magnitude(r, "rsa iqmp")?);
             let (p, q) = (magnitude(r, "rsa p")?, magnitude(r, "rsa q")?);
@@ -141,6 +148,7 @@ fn write_secret(key: &PrivateKey, w: &mut Writer<'_>) -> Result<(), KeyFileError
                 w.raw(secret.public());
             });
         }
+        Material::MlDsa44Ed25519(secret) => w.string(secret.seed()),
         Material::Ecdsa(secret) => Mpint::from_magnitude(secret.scalar()).encode(w),
         Material::Rsa(secret) => {
             let parts = secret.components().map_err(|_| KeyFileError::Invalid {

@@ -32,6 +32,10 @@ pub(crate) fn cert_type(name: &str) -> Option<(&'static str, KeyType)> {
         "ssh-ed25519-cert-v01@openssh.com" => {
             ("ssh-ed25519-cert-v01@openssh.com", KeyType::Ed25519)
         }
+        "ssh-mldsa44-ed25519-cert-v01@openssh.com" => (
+            "ssh-mldsa44-ed25519-cert-v01@openssh.com",
+            KeyType::MlDsa44Ed25519,
+        ),
         "ssh-rsa-cert-v01@openssh.com" => ("ssh-rsa-cert-v01@openssh.com", KeyType::Rsa),
         "ecdsa-sha2-nistp256-cert-v01@openssh.com" => (
             "ecdsa-sha2-nistp256-cert-v01@openssh.com",

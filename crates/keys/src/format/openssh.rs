@@ -202,6 +202,15 @@ pub(crate) fn read_key(r: &mut Reader<'_>) -> Result<PrivateKey, KeyFileError> {
                 comment(r)?,
             )
         }
+        KeyType::MlDsa44Ed25519 => {
+            let public = PublicKey::read_fields(kind, r)?;
+            let seed = Zeroizing::new(fixed(r, "mldsa44-ed25519 private key")?);
+            let key = PrivateKey::from_mldsa44_ed25519(&seed, comment(r)?)?;
+            if *key.public() != public {
+                return Err(KeyFileError::Mismatch);
+            }
+            Ok(key)
+        }
         KeyType::SkEd25519 | KeyType::SkEcdsa => {
             let public = PublicKey::read_fields(kind, r)?;
             let handle = SkHandle {
@@ -233,6 +242,10 @@ fn write_key(key: &PrivateKey, w: &mut Writer<'_>) -> Result<(), KeyFileError> {
                 w.raw(secret.seed());
                 w.raw(public);
             });
+        }
+        (Material::MlDsa44Ed25519(secret), _) => {
+            w.string(secret.public());
+            w.string(secret.seed());
         }
         (Material::Ecdsa(secret), PublicKey::Ecdsa { curve, point }) => {
             w.text(curve_name(*curve));

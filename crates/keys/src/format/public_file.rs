@@ -56,9 +56,10 @@ impl PublicKey {
         let file = file.get(..super::FILE_MAX).unwrap_or(file);
         let block = |label| pem::blocks(file).find(move |b| b.label == label);
         match form {
-            PublicForm::Rfc4716 => rfc4716::parse(file)
-                .ok_or(KeyFileError::NotAKey)?
-                .map(|(key, _)| key),
+            PublicForm::Rfc4716 => match rfc4716::parse(file) {
+                Some(found) => found.map(|(key, _)| key),
+                None => rfc4716::parse_bare(file),
+            },
             PublicForm::Pkcs8 => {
                 let block = block("PUBLIC KEY").ok_or(KeyFileError::NotAKey)?;
                 pkcs8::parse_public(&block.body)

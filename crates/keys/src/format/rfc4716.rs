@@ -46,6 +46,15 @@ pub(super) fn parse(file: &[u8]) -> Option<Result<(PublicKey, String), KeyFileEr
     }))
 }
 
+/// Base64 without the lines around it, which `ssh-keygen -i` takes as well;
+/// boundaries and headers are passed over.
+pub(super) fn parse_bare(file: &[u8]) -> Result<PublicKey, KeyFileError> {
+    let is_text = |line: &&[u8]| !line.starts_with(b"----") && !line.windows(2).any(|w| w == b": ");
+    let text: Vec<&[u8]> = lines(file).filter(is_text).collect();
+    let blob = base64::decode(&text.concat()).ok_or(KeyFileError::Invalid { what: "base64" })?;
+    Ok(PublicKey::from_blob(&blob)?)
+}
+
 impl PublicKey {
     /// The key in RFC 4716's form, with its comment cut to what OpenSSH
     /// writes.

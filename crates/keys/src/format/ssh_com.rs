@@ -77,3 +77,78 @@ fn number<'a>(r: &mut Reader<'a>, field: &'static str) -> Result<&'a [u8], KeyFi
     let zeros = bytes.iter().take_while(|b| **b == 0).count();
     Ok(bytes.get(zeros..).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::KeyType;
+    use crate::private::Material;
+    use carrick_crypto::rng::SystemRng;
+    use carrick_wire::Writer;
+
+    /// A file as ssh.com's ssh-keygen wrote it, and the key in it.
+    fn file(cipher: &str) -> (String, PrivateKey) {
+        let key = PrivateKey::generate(KeyType::Rsa, 1024, &mut SystemRng).expect("a key");
+        let Material::Rsa(rsa) = &key.material else {
+            panic!("not rsa")
+        };
+        let parts = rsa.components().expect("parts");
+        let mut body = Vec::new();
+        let mut w = Writer::new(&mut body);
+        w.u32(MAGIC);
+        w.u32(0);
+        w.text("if-modn{sign{rsa-pkcs1-sha1},encrypt{rsa-pkcs1v2-oaep}}");
+        w.text(cipher);
+        w.u32(0);
+        w.u32(0);
+        for n in [
+            &parts.e,
+            &*parts.d,
+            &parts.n,
+            &*parts.iqmp,
+            &*parts.q,
+            &*parts.p,
+        ] {
+            w.u32(crate::public::bit_len(n));
+            w.raw(n);
+        }
+        let mut text =
+            String::from("---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: \"one \\\ntwo\"\n");
+        super::super::pem::push_lines(&mut text, &base64::encode(&body), 70);
+        text.push_str("---- END SSH2 ENCRYPTED PRIVATE KEY ----\n");
+        (text, key)
+    }
+
+    #[test]
+    fn reads_with_every_line_ending() {
+        let (text, key) = file("none");
+        for end in ["\n", "\r\n", "\r"] {
+            let read = parse_ssh_com(text.replace('\n', end).as_bytes());
+            let read = read.expect("one of its files").expect("a key");
+            assert_eq!(read.public(), key.public());
+        }
+    }
+
+    #[test]
+    fn damage_is_noticed_or_harmless() {
+        let (text, key) = file("none");
+        assert!(parse_ssh_com(key.public().to_line("").as_bytes()).is_none());
+        for end in 0..text.len() - 1 {
+            let read = parse_ssh_com(text.get(..end).expect("ascii").as_bytes());
+            assert!(!matches!(read, Some(Ok(_))), "{end}");
+        }
+        for at in 0..text.len() {
+            let mut damaged = text.clone().into_bytes();
+            if let Some(byte) = damaged.get_mut(at) {
+                *byte ^= 2;
+            }
+            let _ = parse_ssh_com(&damaged);
+        }
+        let (locked, _) = file("3des-cbc");
+        let refused = parse_ssh_com(locked.as_bytes());
+        assert!(matches!(
+            refused,
+            Some(Err(KeyFileError::Unsupported { .. }))
+        ));
+    }
+}

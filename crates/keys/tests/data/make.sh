@@ -43,6 +43,20 @@ for cipher in aes192 aes256 des3; do
 done
 openssl ecparam -name prime256v1 -genkey -out ecparam.PEM 2>/dev/null
 
+printf '%s' "$pass" >pass
+for name in ed25519 ecdsa256 ecdsa384 ecdsa521 rsa2048; do
+    for v in 2 3; do
+        puttygen "$name" -O private -o "$name.ppk$v" --ppk-param "version=$v"
+        puttygen "$name" -O private -o "$name.ppk$v.enc" --new-passphrase pass \
+            --ppk-param "version=$v,memory=64,passes=2,parallelism=2"
+    done
+done
+puttygen ed25519 -O private -o ed25519.ppk3.argon2i.enc --new-passphrase pass \
+    --ppk-param "kdf=argon2i,memory=64,passes=2"
+puttygen ed25519 -O private -o ed25519.ppk3.argon2d.enc --new-passphrase pass \
+    --ppk-param "kdf=argon2d,memory=64,passes=2"
+rm pass
+
 gen -s ed25519 -I 'user id' -n ann,bob -z 7 -V 20240101:20340101 \
     -O force-command=/bin/true -O source-address=10.0.0.0/8 ecdsa256.pub
 gen -s rsa2048 -h -I 'host id' -n host.example.com -z 8 -V 20240101:20340101 ed25519.pub

@@ -1,6 +1,9 @@
 //! The moduli file (moduli(5)): safe primes for
 //! diffie-hellman-group-exchange (RFC 4419 section 3).
 
+pub mod screen;
+pub mod sieve;
+
 use core::fmt;
 
 use carrick_crypto::rng::Rng;
