@@ -181,6 +181,11 @@ impl Options {
     /// dropped in silence.
     pub fn parse(field: &[u8]) -> Result<Self, OptionError> {
         let mut options = Self::default();
+        let mut field = field;
+        // OpenSSH takes these where a blank follows, as one does in a line.
+        while let Some(rest) = field.strip_suffix(b",") {
+            field = rest;
+        }
         for word in lexer::words(field)? {
             let text = core::str::from_utf8(word.name).unwrap_or("");
             let unknown = || OptionError::Unknown {

@@ -43,6 +43,7 @@ fn entries_with_and_without_options() {
 #[test]
 fn what_is_not_known_is_refused_by_name() {
     assert!(Options::parse(b"").is_ok());
+    assert_eq!(options("no-pty,,"), options("no-pty"));
     assert_eq!(
         options("no-restrict"),
         Err(OptionError::Unknown {

@@ -372,6 +372,7 @@ impl Connection {
 
     /// From login to the end of the connection; the exit status.
     fn session(&mut self, greeting: Greeting, user: &Authenticated) -> io::Result<u8> {
+        user.tell();
         let options = user.options();
         let (for_worker, for_broker) = Link::pair()?;
         let session = postauth::Session {

@@ -48,20 +48,20 @@ fn judge(context: &Context<'_>, entry: &Entry<'_>, place: &str, key: &PublicKey)
     // Where the line lists principals, the user's name is of no account.
     let name = match &line.principals {
         None => CertName::User(&context.account.name),
-        Some(list) => {
-            let mut names = cert.principals.iter();
-            if !names.any(|name| is_listed(name, list)) {
-                error!("Certificate does not contain an authorized principal");
-                return None;
-            }
-            CertName::Any
-        }
+        Some(_) => CertName::Any,
     };
     let judged = context.judge(cert, name, true)?;
     let own = Terms::of_certificate(judged.options());
     if !own.admit(context, place, false) {
         error!("Refused by certificate options");
         return None;
+    }
+    if let Some(list) = &line.principals {
+        let mut names = cert.principals.iter();
+        if !names.any(|name| is_listed(name, list)) {
+            error!("Certificate does not contain an authorized principal");
+            return None;
+        }
     }
     let terms = merged(&line, &own)?;
     verbose!(

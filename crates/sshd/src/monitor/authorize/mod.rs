@@ -31,6 +31,8 @@ pub mod userfile;
 pub use revoked::is_revoked;
 pub use terms::Terms;
 
+use std::path::Path;
+
 use carrick_config::hooks::Hooks;
 use carrick_config::sshd::Options;
 use carrick_config::tokens::expand;
@@ -74,7 +76,8 @@ impl Context<'_> {
     }
 
     /// The files that a pattern of AuthorizedKeysFile or
-    /// AuthorizedPrincipalsFile means, in order. To be called as the user.
+    /// AuthorizedPrincipalsFile means, those that are there, in order. To be
+    /// called as the user.
     fn files(&self, keyword: &str, name: &str) -> Vec<String> {
         let Some(home) = self.account.home.to_str() else {
             return Vec::new();
@@ -88,7 +91,9 @@ impl Context<'_> {
         match expand(name, &tokens) {
             Ok(path) => {
                 let path = self.account.home.join(path).to_string_lossy().into_owned();
-                carrick_config::glob::paths(&path, self.hooks)
+                let mut found = carrick_config::glob::paths(&path, self.hooks);
+                found.retain(|path| Path::new(path).symlink_metadata().is_ok());
+                found
             }
             Err(problem) => {
                 error!("{keyword} {name}: {problem}");

@@ -6,7 +6,7 @@ use carrick_keys::authorized_keys;
 
 use super::userfile::{self, Kind};
 use super::{Context, Terms, command};
-use crate::log::{debug, error};
+use crate::log::{self, Level, debug, error};
 
 /// What the lists of principals say of a certificate.
 pub(super) enum Found {
@@ -61,7 +61,8 @@ pub(super) fn in_text(text: &[u8], name: &str, cert: &Certificate) -> Option<Ter
             Ok(terms) => {
                 let mut names = cert.principals.iter();
                 let found = names.find(|name| name.as_bytes() == line.name)?;
-                debug!("{place}: matched principal \"{found}\"");
+                let said = format_args!("{place}: matched principal \"{found}\"");
+                log::write(Level::Debug3, said);
                 Some(terms)
             }
         }

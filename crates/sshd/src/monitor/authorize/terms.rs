@@ -3,6 +3,7 @@
 //! that they can be put together and judged alike.
 
 use carrick_config::sshd::{Options, UserEnvironment};
+use carrick_config::words::AllowForwarding;
 use carrick_keys::CertOptions;
 use carrick_keys::authorized_keys::{self, CivilTime, OptionError, Permit, Tunnel};
 use carrick_keys::matching::{AddressListError, cidr_list, host_and_address};
@@ -11,9 +12,6 @@ use carrick_sys::localtime::LocalTime;
 use super::Context;
 use crate::log::{debug, error, info};
 use crate::rpc::permissions::{ANY_TUNNEL, Conflict, Permissions};
-
-/// What stands for it in a line that names the devices.
-const NO_TUNNEL: &str = "";
 
 /// Demands and permissions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +122,16 @@ impl Terms {
         })
     }
 
+    /// What is left of them for the session, once they are met: it may last
+    /// longer than the line counts.
+    #[must_use]
+    pub fn met(self) -> Self {
+        Self {
+            expires: None,
+            ..self
+        }
+    }
+
     /// Whether they are met by who comes, now. `place` is where they stand,
     /// and `authority` tells whether an authority's key may stand there. If
     /// they are not met, the log says why.
@@ -180,10 +188,16 @@ impl Terms {
         true
     }
 
-    /// Logs them.
-    fn tell(&self, options: &Options, place: &str) {
+    /// Logs them. `place` is where they stand.
+    pub fn tell(&self, options: &Options, place: &str) {
         let p = &self.permissions;
         let environment = options.permit_user_environment != UserEnvironment::No;
+        let forwards = |way| {
+            options.allow_tcp_forwarding == AllowForwarding::Yes
+                || options.allow_tcp_forwarding == way
+        };
+        let opens = forwards(AllowForwarding::Local) && !p.permit_open.is_empty();
+        let listens = forwards(AllowForwarding::Remote) && !p.permit_listen.is_empty();
         let tunnel = p.tunnel.map(|number| format!(" tun={number}"));
         let words = [
             (p.agent_forwarding, " agent-forwarding"),
@@ -192,13 +206,13 @@ impl Terms {
             // OpenSSH leaves the blank out here.
             (self.expires.is_some(), "expires"),
             (!self.touch_required, " no-touch-required"),
-            (!p.permit_open.is_empty(), " permitopen"),
-            (!p.permit_listen.is_empty(), " permitlisten"),
+            (opens, " permitopen"),
+            (listens, " permitlisten"),
             (p.port_forwarding, " port-forwarding"),
             (self.principals.is_some(), " principals"),
             (p.pty, " pty"),
             (self.verify_required, " uv"),
-            (true, tunnel.as_deref().unwrap_or(NO_TUNNEL)),
+            (tunnel.is_some(), tunnel.as_deref().unwrap_or_default()),
             (p.user_rc, " user-rc"),
             (p.x11_forwarding, " x11-forwarding"),
         ];
@@ -223,6 +237,28 @@ impl Terms {
             let command = String::from_utf8_lossy(command);
             debug!("{place}: forced command: \"{command}\"");
         }
+        let lists = [
+            ("open", opens, &p.permit_open),
+            ("listen", listens, &p.permit_listen),
+        ];
+        for (way, _, list) in lists.iter().filter(|(_, told, _)| *told) {
+            for (host, port) in *list {
+                debug!("{place}: permitted {way}: {}", shown_place(host, *port));
+            }
+        }
+    }
+}
+
+/// A place as options name it.
+fn shown_place(host: &str, port: u32) -> String {
+    let port = match port {
+        0 => "*".to_owned(),
+        port => port.to_string(),
+    };
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
     }
 }
 

@@ -142,6 +142,9 @@ pub fn check_path(
         .canonicalize()
         .map_err(|problem| shown(path, &problem))?;
     let home = home.and_then(|home| home.canonicalize().ok());
+    if !about.is_file() {
+        return Err(format!("{} is not a regular file", real.display()));
+    }
     if !is_safe(about, uid) {
         return Err(format!(
             "bad ownership or modes for file {}",

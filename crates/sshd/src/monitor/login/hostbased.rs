@@ -2,8 +2,8 @@
 
 use carrick_proto::auth::hostbased_signed_data;
 
-use super::Login;
 use super::key::typed_key;
+use super::{Login, Outcome};
 use crate::log::debug;
 use crate::monitor::sign::FirstExchange;
 use crate::monitor::system::System;
@@ -12,31 +12,31 @@ use crate::rpc::preauth::HostClaim;
 impl<S: System> Login<S> {
     /// Whether the client's host vouches for the user, is believed, and the
     /// user it names may log in as this one.
-    pub(super) fn check_host(&mut self, exchange: &FirstExchange, claim: &HostClaim) -> bool {
+    pub(super) fn check_host(&mut self, exchange: &FirstExchange, claim: &HostClaim) -> Outcome {
         let Some(who) = &self.candidate else {
-            return false;
+            return Outcome::Unheard;
         };
         let (account, signs_as) = (who.account.clone(), who.signs_as.clone());
         let Some(key) = typed_key(&claim.algorithm, &claim.key) else {
-            return false;
+            return Outcome::Unheard;
         };
         let accepted = &self.options.hostbased_accepted_algorithms;
         let keyword = "HostbasedAcceptedAlgorithms";
         if !self.is_strong_enough(&key, &claim.algorithm, accepted, keyword) {
-            return false;
+            return Outcome::Unheard;
         }
         let (user, host) = (&claim.local_user, &claim.host);
         let note = format!("client user \"{user}\", client host \"{host}\"");
         self.shown.proof = format!(" {} {note}", key.to_line(""));
         self.shown.note = Some(format!("{}, {note}", self.note(&key)));
         let Some(account) = account else {
-            return false;
+            return Outcome::Unheard;
         };
         if !self
             .system
             .trusts_host(&account, &self.options, claim, &key)
         {
-            return false;
+            return Outcome::Bad;
         }
         let message = hostbased_signed_data(
             exchange.session_id(),
@@ -51,11 +51,11 @@ impl<S: System> Login<S> {
                 if let Some(who) = &mut self.candidate {
                     who.used_keys.push(key.plain().clone());
                 }
-                true
+                Outcome::Good
             }
             Err(problem) => {
                 debug!("signature of host {host} not accepted: {problem}");
-                false
+                Outcome::Bad
             }
         }
     }

@@ -16,10 +16,10 @@ impl<S: System> Login<S> {
     /// signature is good.
     pub(super) fn check_key(&mut self, exchange: &FirstExchange, claim: &KeyClaim) -> Outcome {
         let Some(who) = &self.candidate else {
-            return Outcome::Bad;
+            return Outcome::Unheard;
         };
         let Some(key) = self.acceptable_key(exchange, who, claim) else {
-            return Outcome::Bad;
+            return Outcome::Unheard;
         };
         let note = self.note(&key);
         let (account, signs_as) = (who.account.clone(), who.signs_as.clone());
@@ -60,8 +60,8 @@ impl<S: System> Login<S> {
         let Some(who) = &mut self.candidate else {
             return Outcome::Bad;
         };
-        match who.permissions.and(&terms.permissions) {
-            Ok(permissions) => who.permissions = permissions,
+        match who.terms.and(terms) {
+            Ok(both) => who.terms = both.met(),
             Err(problem) => {
                 error!("Inconsistent authentication options: {problem}");
                 return Outcome::Bad;

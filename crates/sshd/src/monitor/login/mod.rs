@@ -16,6 +16,7 @@ use carrick_sys::shadow::Shadow;
 use carrick_wire::Secret;
 
 use super::account;
+use super::authorize::Terms;
 use super::methods::Ways;
 use super::password;
 use super::sign::{FirstExchange, Violation};
@@ -38,7 +39,7 @@ const MAX_ATTEMPTS: u32 = 1024;
 pub struct Authenticated {
     account: Account,
     options: Options,
-    permissions: Permissions,
+    terms: Terms,
     steps: String,
     change_password: bool,
 }
@@ -56,7 +57,12 @@ impl Authenticated {
 
     /// What the login permits, beside the options.
     pub fn permissions(&self) -> &Permissions {
-        &self.permissions
+        &self.terms.permissions
+    }
+
+    /// Logs what holds for the session.
+    pub fn tell(&self) {
+        self.terms.tell(&self.options, "active");
     }
 
     /// How it was gone through, a line a step: the method, and what was shown
@@ -93,8 +99,8 @@ struct Candidate {
     ways: Ways,
     /// Keys that were good for an earlier step, without their certificates.
     used_keys: Vec<PublicKey>,
-    /// What all steps up to now permit.
-    permissions: Permissions,
+    /// The terms of all steps up to now.
+    terms: Terms,
     /// The steps that were good, for ExposeAuthInfo.
     steps: String,
     change_password: bool,
@@ -104,6 +110,9 @@ struct Candidate {
 enum Outcome {
     Good,
     Bad,
+    /// Nothing of the user's was looked at: there is no line on it in the
+    /// log, as there is none in OpenSSH's.
+    Unheard,
     /// Not decided yet: this goes back to the client.
     Postponed(Verdict),
 }
@@ -211,7 +220,7 @@ impl<S: System> Login<S> {
         let outcome = if open && self.failures < self.options.max_auth_tries {
             self.try_method(exchange, ask.method)
         } else {
-            Outcome::Bad
+            Outcome::Unheard
         };
         self.finish(start, &name, None, outcome, greeting)
     }
@@ -282,7 +291,7 @@ impl<S: System> Login<S> {
             account,
             ways,
             used_keys: Vec::new(),
-            permissions: Permissions::default(),
+            terms: Terms::default(),
             steps: String::new(),
             change_password: false,
         });
@@ -304,10 +313,13 @@ impl<S: System> Login<S> {
     fn try_method(&mut self, exchange: &FirstExchange, method: Method) -> Outcome {
         let good = match method {
             Method::None => {
-                self.options.permit_empty_passwords
+                let may_be = self.options.permit_empty_passwords
                     && self.options.password_authentication
-                    && self.system.knows_passwords()
-                    && self.check_password(&Secret::default())
+                    && self.system.knows_passwords();
+                if !may_be {
+                    return Outcome::Unheard;
+                }
+                self.check_password(&Secret::default())
             }
             Method::Password((_, Some(_))) => {
                 info!("password change not supported");
@@ -315,7 +327,7 @@ impl<S: System> Login<S> {
             }
             Method::Password((password, None)) => self.check_password(&password),
             Method::PublicKey(claim) => return self.check_key(exchange, &claim),
-            Method::HostBased(claim) => self.check_host(exchange, &claim),
+            Method::HostBased(claim) => return self.check_host(exchange, &claim),
             Method::KeyboardInteractive(_) => {
                 self.prompting = true;
                 return Outcome::Postponed(Verdict::Prompts(Prompts {
@@ -324,7 +336,7 @@ impl<S: System> Login<S> {
                     prompts: vec![("Password: ".to_owned(), false)],
                 }));
             }
-            Method::Other(_) => false,
+            Method::Other(_) => return Outcome::Unheard,
         };
         if good { Outcome::Good } else { Outcome::Bad }
     }

@@ -26,9 +26,10 @@ impl<S: System> Login<S> {
     ) -> Result<Step, Violation> {
         let mut partial = false;
         let mut good = false;
+        let heard = !matches!(outcome, Outcome::Unheard);
         let postponed = match outcome {
             Outcome::Postponed(verdict) => Some(verdict),
-            Outcome::Bad => None,
+            Outcome::Bad | Outcome::Unheard => None,
             Outcome::Good => {
                 good = self.root_may(method);
                 if good
@@ -41,7 +42,9 @@ impl<S: System> Login<S> {
                 None
             }
         };
-        self.log_attempt(method, device, good, partial, postponed.is_some());
+        if heard {
+            self.log_attempt(method, device, good, partial, postponed.is_some());
+        }
         if let Some(verdict) = postponed {
             return Ok(Step::Answer(Judged { greeting, verdict }));
         }
@@ -56,7 +59,7 @@ impl<S: System> Login<S> {
                 Box::new(Authenticated {
                     account,
                     options: self.options.clone(),
-                    permissions: who.permissions,
+                    terms: who.terms,
                     steps: who.steps,
                     change_password: who.change_password,
                 }),
@@ -108,7 +111,7 @@ impl<S: System> Login<S> {
             PermitRootLogin::ProhibitPassword if ["publickey", "hostbased"].contains(&method) => {
                 return true;
             }
-            PermitRootLogin::ForcedCommandsOnly if who.permissions.command.is_some() => {
+            PermitRootLogin::ForcedCommandsOnly if who.terms.permissions.command.is_some() => {
                 info!("Root login accepted for forced command.");
                 return true;
             }
@@ -156,7 +159,7 @@ impl<S: System> Login<S> {
         };
         let Peer { address, port, .. } = &self.peer;
         let device = device.map_or_else(String::new, |device| format!("/{device}"));
-        let note = self.shown.note.as_ref();
+        let note = self.shown.note.as_ref().filter(|_| !postponed);
         let note = note.map_or_else(String::new, |note| format!(": {note}"));
         let whom = self.whom();
         log::write(
