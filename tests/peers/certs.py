@@ -60,7 +60,7 @@ KRLS = {
 }
 
 BAD_SPECS = ('nonsense', 'ssh-ed25519', 'ssh-ed25519 AAAA', 'ssh-ed25519 !', 'key: x', 'sha256: ', 'serial: 5x', 'serial: 5-',
-             'serial: 5 - 6', 'serial: 5-5', 'serial: 9-5', 'serial: 0', 'serial: 0-5', 'serial: 0x', 'serial: 09', 'serial: -',
+             'serial: 5 - 6', 'serial: 5-5', 'serial: 9-5', 'serial: 0', 'serial: 0-5', 'serial: 0x', 'serial: 09',
              'serial: 99999999999999999999', 'serial: 1-99999999999999999999', 'hash: sha256:x', 'hash: SHA256:!', 'hash: SHA256:AAAA',
              '\n\nserial: x # why', 'ssh-rsa {blob}')
 
@@ -178,9 +178,9 @@ class Twins:
             shutil.copy(os.path.join(self.seed, 'ed25519'), os.path.join(self.seed, name))
         self.write('several', self.text('\n# two\n {made-cert.pub}\n{ed25519.pub}\nnonsense\nssh-ed25519 AAAA\n{host-cert.pub}\n'))
         self.write('empty', '')
-        # The last character of the base64 holds the end of the signature.
+        # The end of the base64 holds the signature.
         line = self.read('made-cert.pub').split()
-        self.write('broken', b' '.join([line[0], line[1][:-8] + (b'AAAAAAAA' if not line[1].endswith(b'A') else b'BBBBBBBB')]) + b'\n')
+        self.write('broken', b' '.join([line[0], line[1][:-16] + b'AAAAAAAA' + line[1][-8:]]) + b'\n')
         self.write('message', 'hello\n')
         self.write('other', 'other\n')
         self.write('signers', self.text(SIGNERS))

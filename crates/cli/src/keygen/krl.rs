@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use carrick_keys::krl::{Krl, SpecAuthority};
+use carrick_keys::krl::{Krl, SpecAuthority, SpecError};
 use carrick_keys::{FingerprintHash, PublicKey};
 
 use super::args::Args;
@@ -106,8 +106,13 @@ fn add(args: &Args, krl: &mut Krl, name: &str, scope: SpecAuthority<'_>) -> Outc
         outln!("Revoking from {shown}");
     }
     krl.revoke_spec(&text, scope).map_err(|(line, e)| {
+        // OpenSSH names the file as it was named to it when a hash is wrong.
+        let place = match e {
+            SpecError::HashAlgorithm | SpecError::HashEncoding => name,
+            _ => &shown,
+        };
         Stop::fatal(if e.tells_line() {
-            format!("{shown}:{line}: {e}")
+            format!("{place}:{line}: {e}")
         } else {
             e.to_string()
         })

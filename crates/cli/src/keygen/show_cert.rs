@@ -32,7 +32,8 @@ pub(super) fn run(args: &Args) -> Outcome {
     for (number, line) in String::from_utf8_lossy(&text).lines().enumerate() {
         let number = number + 1;
         let line = line.trim_start_matches([' ', '\t']);
-        if line.is_empty() || line.starts_with('#') {
+        // An empty line is no certificate, as with OpenSSH.
+        if line.starts_with('#') {
             continue;
         }
         let cert = match PublicKey::from_line(line) {
