@@ -63,7 +63,7 @@ impl HostCheck<'_> {
 
     fn add_address(&self, key: &PublicKey, address: &str, entry: &Entry) {
         let kind = key.short_name();
-        if command::is_source(&entry.file) {
+        if command::is_source(&entry.file) || !self.can_record() {
             info!("{kind} host key for IP address '{address}' not in list of known hosts.");
             return;
         }
@@ -88,6 +88,9 @@ impl HostCheck<'_> {
                 debug!("found matching key w/out port");
                 return self.known(key, entry);
             }
+        }
+        if !self.can_record() {
+            return Err(Refusal::HostKey);
         }
         match options.strict_host_key_checking {
             StrictHostKey::Yes => {

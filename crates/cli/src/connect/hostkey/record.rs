@@ -13,6 +13,12 @@ use crate::log::debug;
 use crate::text::os_error;
 
 impl HostCheck<'_> {
+    /// Whether there is a file to write to. As with OpenSSH, a host that cannot be
+    /// written down stays unknown, whatever StrictHostKeyChecking says.
+    pub(super) fn can_record(&self) -> bool {
+        !self.options.user_known_hosts_files.is_empty()
+    }
+
     pub(super) fn first_file(&self) -> String {
         let first = self.options.user_known_hosts_files.first();
         first.map_or_else(

@@ -86,6 +86,16 @@ fn a_new_key_is_recorded_only_where_that_is_allowed() {
     }
 }
 
+/// Regression: a file called known_hosts was made wherever ssh was started.
+#[test]
+fn a_new_key_with_nowhere_to_write_it_is_refused() {
+    for strict in ALL {
+        let mut case = case(strict, "");
+        case.options.user_known_hosts_files.clear();
+        assert_eq!(case.verdict(&key()), Err(Refusal::HostKey));
+    }
+}
+
 #[test]
 fn a_changed_key_never_touches_the_file() {
     let (old, new) = (key(), key());
