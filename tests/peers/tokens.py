@@ -1,6 +1,7 @@
 """Keys in hardware: FIDO by the dummy authenticator of OpenSSH's tests, PKCS#11 by SoftHSM. Ours and OpenSSH 10's
 programs with each other's helpers."""
 import os
+import socket
 import subprocess
 
 import fixture
@@ -60,8 +61,9 @@ class Agent:
         self.process = subprocess.Popen([program, '-D', '-a', sock, '-P', '/*'], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
         for _ in range(250):
-            if os.path.exists(sock):
-                return
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(sock) == 0:
+                    return
             try:
                 self.process.wait(0.02)
                 break
@@ -82,7 +84,7 @@ def sk_cases(bench, ours, stock):
     folder = bench.folder
     helpers = {'ours': folder / 'bin/ssh-sk-helper', 'stock': os.path.join(HELPERS, 'ssh-sk-helper')}
     keygens = {'ours': ours.keygen, 'stock': stock.keygen}
-    tools = os.path.join(programs.OPENSSH10, 'bin')
+    bins = {'ours': folder / 'bin', 'stock': os.path.join(programs.OPENSSH10, 'bin')}
 
     def made(kind, program, helper):
         env = environment(SSH_SK_HELPER=helpers[helper])
@@ -108,23 +110,39 @@ def sk_cases(bench, ours, stock):
             same((done.returncode, done.stdout), (0, b'in\n'), f'{done.stderr[-300:]!r}')
         return Case(f'log in with {kind}: client {program}, helper {helper}', check)
 
-    def agent(kind):
+    def agent(kind, program, helper):
         def check():
-            path = folder / f'agent.{kind}'
+            path = folder / f'agent.{kind}.{program}.{helper}'
             ok([stock.keygen, '-q', '-t', kind, '-w', DUMMY, '-N', '', '-f', path])
             ok([stock.keygen, '-q', '-s', bench.keys.path('user', 'ed25519'), '-I', 'x', '-n', 'x', path + '.pub'])
-            env = environment(SSH_SK_HELPER=helpers['ours'])
-            with Agent(os.path.join(tools, 'ssh-agent'), path + '.sock', env) as running:
-                ok([os.path.join(tools, 'ssh-add'), '-q', '-S', DUMMY, path], env=running.env)
+            env = environment(SSH_SK_HELPER=helpers[helper])
+            with Agent(os.path.join(bins[program], 'ssh-agent'), path + '.sock', env) as running:
+                ok([os.path.join(bins['ours'], 'ssh-add'), '-q', '-S', DUMMY, path], env=running.env)
                 for public in (path + '.pub', path + '-cert.pub'):
-                    ok([os.path.join(tools, 'ssh-add'), '-T', public], env=running.env)
-        return Case(f"OpenSSH's agent signs with {kind} and its certificate by our helper", check)
+                    ok([os.path.join(bins['stock'], 'ssh-add'), '-T', public], env=running.env)
+        return Case(f'{kind} and its certificate: agent {program}, helper {helper}', check)
+
+    def signature(kind):
+        def check():
+            path = folder / f'sign.{kind}'
+            ok([ours.keygen, '-q', '-t', kind, '-w', DUMMY, '-N', '', '-f', path])
+            env = environment(SSH_SK_PROVIDER=DUMMY)
+            message = folder.write(f'message.{kind}', 'hello')
+            done = fixture.run([ours.keygen, '-Y', 'sign', '-n', 'file', '-f', path, message], env=env)
+            same(done.returncode, 0, f'{done.stderr!r}')
+            expect(f'Confirm user presence for key {kind.upper()} SHA256:'.encode() in done.stderr, done.stderr)
+            ok([stock.keygen, '-Y', 'check-novalidate', '-n', 'file', '-s', message + '.sig'], input=b'hello')
+            ok([ours.keygen, '-q', '-s', path, '-I', 'x', '-n', 'x', bench.keys.path('user', 'rsa') + '.pub'], env=env)
+            listed = ok([stock.keygen, '-L', '-f', bench.keys.path('user', 'rsa') + '-cert.pub'])
+            expect(b'Signing CA: ' + kind.upper().encode() in listed, listed)
+        return Case(f'ssh-keygen: sign and certify with {kind}', check)
 
     cases = []
     for kind in ('ed25519-sk', 'ecdsa-sk'):
         cases += [made(kind, *pair) for pair in (('ours', 'ours'), ('ours', 'stock'), ('stock', 'ours'))]
         cases += [login(kind, *pair) for pair in (('ours', 'ours'), ('ours', 'stock'), ('stock', 'ours'))]
-        cases.append(agent(kind))
+        cases += [agent(kind, *pair) for pair in (('ours', 'ours'), ('ours', 'stock'), ('stock', 'ours'))]
+        cases.append(signature(kind))
 
     def absent():
         for keygen in (ours.keygen, stock.keygen):
@@ -138,7 +156,7 @@ def token_cases(bench, ours, stock):
     """PKCS#11 tokens."""
     folder = bench.folder
     token = Token(folder)
-    tools = os.path.join(programs.OPENSSH10, 'bin')
+    bins = {'ours': folder / 'bin', 'stock': os.path.join(programs.OPENSSH10, 'bin')}
     helpers = {'ours': folder / 'bin/ssh-pkcs11-helper', 'stock': os.path.join(HELPERS, 'ssh-pkcs11-helper')}
     cases = []
 
@@ -147,16 +165,34 @@ def token_cases(bench, ours, stock):
         def check():
             sock = folder / f'token.{program}.{helper}.sock'
             env = {**token.env, 'SSH_PKCS11_HELPER': helpers[helper]}
-            with Agent(os.path.join(tools, 'ssh-agent'), sock, env) as running:
+            with Agent(os.path.join(bins[program], 'ssh-agent'), sock, env) as running:
                 pin = {**running.env, **askpass(folder, f'pin.{program}.{helper}', PIN)}
-                ok([os.path.join(tools, 'ssh-add'), '-s', token.module], env=pin)
-                listed = ok([os.path.join(tools, 'ssh-add'), '-L'], env=running.env).decode().splitlines()
-                same(len(listed), 4, 'keys')
-                for number, line in enumerate(sorted(listed)):
+                ok([os.path.join(bins[program], 'ssh-add'), '-s', token.module], env=pin)
+                listed = ok([os.path.join(bins['stock'], 'ssh-add'), '-L'], env=running.env).decode().splitlines()
+                same(len(listed), 5 if (program, helper) == ('ours', 'ours') else 4, 'keys')
+                for number, line in enumerate(listed):
                     public = folder.write(f'token.{program}.{helper}.{number}.pub', line + '\n')
-                    ok([os.path.join(tools, 'ssh-add'), '-T', public], env=running.env)
-                ok([os.path.join(tools, 'ssh-add'), '-e', token.module], env=running.env)
-        return Case(f'{program} agent, helper {helper}', check)
+                    ok([os.path.join(bins['stock'], 'ssh-add'), '-T', public], env=running.env)
+                ok([os.path.join(bins[program], 'ssh-add'), '-e', token.module], env=running.env)
+                same(fixture.run([os.path.join(bins['ours'], 'ssh-add'), '-l'], env=running.env).returncode, 1, 'after -e')
+        return Case(f'PKCS#11: agent {program}, helper {helper}', check)
+
+    def authority():
+        """Certificates by a token's key."""
+        lines = ok([ours.keygen, '-D', token.module], env=token.env).decode().splitlines()
+        for label, _ in TOKEN_KEYS:
+            public = folder.write(f'ca.{label}.pub', next(line for line in lines if line.endswith(' ' + label)) + '\n')
+            key = bench.keys.path('user', 'ecdsa256')
+            pin = {**token.env, **askpass(folder, f'pin.ca.{label}', PIN)}
+            ok([ours.keygen, '-q', '-s', public, '-D', token.module, '-I', 'x', '-n', 'x', key + '.pub'], env=pin)
+            expect(b'Signing CA: ' in ok([stock.keygen, '-L', '-f', key + '-cert.pub']), label)
+            wrong = {**token.env, **askpass(folder, f'pin.wrong.{label}', '9')}
+            done = fixture.run([ours.keygen, '-q', '-s', public, '-D', token.module, '-I', 'x', '-n', 'x', key + '.pub'], env=wrong)
+            expect(done.returncode == 255 and b'PIN incorrect' in done.stderr, f'wrong PIN: {done}')
+        said = [fixture.run([keygen, '-s', bench.keys.path('user', 'rsa') + '.pub', '-D', token.module, '-I', 'x', '-n', 'x',
+                             bench.keys.path('user', 'ecdsa256') + '.pub'], env=token.env) for keygen in (ours.keygen, stock.keygen)]
+        same(said[0].returncode, said[1].returncode, 'a key that is not there')
+        expect(said[0].stderr.split(b'\r')[0] in said[1].stderr, f'{said[0].stderr!r} beside {said[1].stderr!r}')
 
     def login(label):
         def check():
@@ -167,7 +203,7 @@ def token_cases(bench, ours, stock):
             client = bench.client('ours', daemon, f'token-{label}')
             config = folder.write(f'{label}.config', '\n'.join(
                 each for each in open(client.config, encoding='utf-8').read().splitlines()
-                if not each.startswith('IdentityFile')) + '\n')
+                if not each.startswith(('IdentityFile', 'IdentitiesOnly'))) + '\n')
             command = client.command('echo in', flags=['-I', token.module], options=['IdentityFile=none', 'BatchMode=no',
                                                                                      'PreferredAuthentications=publickey'])
             command[2] = config
@@ -175,7 +211,7 @@ def token_cases(bench, ours, stock):
                 env = {**client.env, **token.env, **askpass(folder, f'login.{label}.{pin}', pin)}
                 done = fixture.run(command, env=env)
                 same((done.returncode, done.stdout), wanted, f'PIN {pin}: {done.stderr[-300:]!r}')
-        return Case(f'log in with {label}', check)
+        return Case(f'PKCS#11: log in with {label}', check)
 
     def listed():
         mine, theirs = (set(ok([keygen, '-D', token.module], env=token.env).splitlines()) for keygen in (ours.keygen, stock.keygen))
@@ -189,7 +225,8 @@ def token_cases(bench, ours, stock):
                 said.append((done.returncode, done.stderr.replace(b'\r', b'')))
             same(said[0], said[1], path)
 
-    cases += [add('stock', 'ours'), add('stock', 'stock'), Case('list', listed), Case('no module', refused)]
+    cases += [add(*pair) for pair in (('ours', 'ours'), ('ours', 'stock'), ('stock', 'ours'), ('stock', 'stock'))]
+    cases += [Case('PKCS#11: list', listed), Case('PKCS#11: no module', refused), Case('PKCS#11: certify', authority)]
     cases += [login(label) for label, _ in TOKEN_KEYS]
     return cases
 

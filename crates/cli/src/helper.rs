@@ -204,21 +204,33 @@ pub(crate) mod serve {
             .is_ok()
     }
 
+    /// Largest library that is looked into.
+    const LIBRARY_MAX: u64 = 512 * 1024 * 1024;
+
     /// Whether the file at `path` has the text `symbol` in it. A library is
     /// not loaded without: loading alone runs code, and a path may come from
     /// far away.
     pub(crate) fn contains(path: &str, symbol: &str) -> bool {
+        let failed = |what: &str, e: &io::Error| {
+            let why = crate::text::os_error(e);
+            error!("lib_contains_symbol: {what} {path}: {why}");
+            false
+        };
+        match std::fs::metadata(path) {
+            Err(e) => return failed("open", &e),
+            Ok(meta) if !meta.is_file() || meta.len() > LIBRARY_MAX => {
+                error!("lib_contains_symbol: {path} is not a library");
+                return false;
+            }
+            Ok(_) => {}
+        }
         match std::fs::read(path) {
             Ok(bytes) if bytes.windows(symbol.len()).any(|w| w == symbol.as_bytes()) => true,
             Ok(_) => {
                 error!("lib_contains_symbol: {path} does not contain expected string {symbol}");
                 false
             }
-            Err(e) => {
-                let why = crate::text::os_error(&e);
-                error!("lib_contains_symbol: open {path}: {why}");
-                false
-            }
+            Err(e) => failed("open", &e),
         }
     }
 }

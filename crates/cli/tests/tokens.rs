@@ -379,3 +379,26 @@ fn messages_that_are_none_end_a_helper() {
         }
     }
 }
+
+#[test]
+fn a_library_that_lies_about_a_signature_is_not_believed() {
+    let dir = TempDir::new().unwrap();
+    assert!(keygen(dir.path(), "", ENROLL, "").status.success());
+    std::fs::write(dir.path().join("m"), "message").unwrap();
+    for (mode, why) in [
+        ("lie", "incorrect signature"),
+        ("null", "invalid format"),
+        ("huge", "invalid format"),
+        ("crash", "unexpected internal error"),
+    ] {
+        let args = ["-Y", "sign", "-n", "file", "-f", "k", "m"];
+        let out = keygen(dir.path(), mode, &args, "");
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(255), "{mode}: {said}");
+        assert!(
+            said.contains(&format!("Couldn't sign message: {why}")),
+            "{mode}: {said}"
+        );
+        assert!(!dir.path().join("m.sig").exists(), "{mode}");
+    }
+}

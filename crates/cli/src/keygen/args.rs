@@ -263,6 +263,7 @@ mod tests {
             (&["-M", "screen", "out"], Mode::ScreenModuli),
             (&["-A"], Mode::HostKeys),
             (&["-K", "-w", "p"], Mode::Download),
+            (&["-lD", "p"], Mode::ListToken("p".into())),
         ] {
             assert_eq!(run(words).ok().map(|a| a.mode), Some(mode), "{words:?}");
         }

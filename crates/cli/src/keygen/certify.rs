@@ -7,7 +7,7 @@ use carrick_keys::{CertFields, CertKind, PublicKey, UnsignedCert, algorithm};
 
 use super::args::Args;
 use super::cert_options::CertExtras;
-use super::signer::{NoAgentKey, Signer, load_public};
+use super::signer::{NoAgentKey, Role, Signer, load_public};
 use super::{Outcome, Stop, files, time};
 use crate::home;
 use crate::log::info;
@@ -55,14 +55,15 @@ pub(super) fn run(args: &Args, authority: &str) -> Outcome {
 }
 
 fn find_authority(args: &Args, authority: &str) -> Outcome<Signer> {
-    if args.cert.token.is_some() {
-        return Err(Stop::fatal(
-            "option -D with -s is not built yet in this version of Carrick.",
-        ));
-    }
     let path = home::expand(authority);
+    if let Some(library) = &args.cert.token {
+        let what = format!("Couldn't load CA public key \"{authority}\"");
+        let (key, _) = load_public(&path, &what)?;
+        return Signer::from_token(library, &key)?
+            .ok_or_else(|| Stop::fatal(format!("No PKCS#11 key matching {authority} found")));
+    }
     if !args.cert.agent {
-        return Signer::from_file(args, &path);
+        return Signer::from_file(args, &path, Role::Authority);
     }
     let what = format!("Cannot load CA public key {}", path.display());
     let (key, _) = load_public(&path, &what)?;

@@ -22,6 +22,7 @@ mod show_cert;
 mod signer;
 mod sshsig;
 pub(crate) mod time;
+mod token;
 mod usage;
 
 use std::ffi::OsString;
@@ -81,6 +82,7 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
         Mode::GenerateModuli => moduli::generate(&args),
         Mode::ScreenModuli => moduli::screen(&args),
         Mode::Download => security_key::download(&args),
+        Mode::ListToken(provider) => token::list(&args, provider),
         Mode::HostKeys => {
             host_keys::run(&args);
             Ok(())

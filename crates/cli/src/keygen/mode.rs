@@ -1,7 +1,7 @@
 //! What ssh-keygen is asked to do, by the flags seen and in the order that
 //! decides between several.
 
-use super::args::{Args, BadArgs, not_built};
+use super::args::{Args, BadArgs};
 use super::sshsig::Operation;
 
 /// What to do.
@@ -37,6 +37,8 @@ pub(super) enum Mode {
     HostKeys,
     /// `-K`
     Download,
+    /// `-D`, with the provider's library.
+    ListToken(String),
     /// `-s`, with the authority's key.
     Certify(String),
     /// `-L`
@@ -104,8 +106,9 @@ impl Modes {
             out.mode = Mode::Certify(authority.clone());
             return Ok(());
         }
-        if out.cert.token.is_some() {
-            return Err(not_built('D'));
+        if let Some(provider) = out.cert.token.take() {
+            out.mode = Mode::ListToken(provider);
+            return Ok(());
         }
         out.hashed = self.hash;
         let host = self.host.unwrap_or_default();

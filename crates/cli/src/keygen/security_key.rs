@@ -8,13 +8,14 @@ use carrick_keys::helper::sk::{
     Enroll, FLAG_FORCE, FLAG_RESIDENT, FLAG_USER_PRESENCE, FLAG_USER_VERIFICATION, Failure,
     ResidentKey,
 };
-use carrick_keys::{KeyType, PrivateKey};
+use carrick_keys::{FingerprintHash, KeyType, PrivateKey};
 use carrick_wire::Secret;
 
 use super::args::Args;
+use super::signer::Role;
 use super::{Outcome, Stop, files, generate};
 use crate::log::{error, info};
-use crate::sk;
+use crate::sk::{self, Notice};
 use crate::text::{os_error, out, outln};
 
 /// Most PINs that are tried.
@@ -193,6 +194,39 @@ impl Attestation {
         }
         Ok(())
     }
+}
+
+/// Signs with a key in a security key, in the words that OpenSSH has for the
+/// role.
+pub(super) fn sign(
+    provider: &str,
+    key: &PrivateKey,
+    message: &[u8],
+    role: Role,
+) -> Result<Vec<u8>, String> {
+    let kind = key.public().short_name();
+    let flags = key.security_key().map_or(0, |sk| sk.flags);
+    let pin = (flags & FLAG_USER_VERIFICATION != 0).then(|| {
+        let of = match role {
+            Role::Authority => "CA",
+            Role::Sender => &kind,
+        };
+        sk::ask_pin(&format!("Enter PIN for {of} key: "), false).unwrap_or_default()
+    });
+    let notice = (flags & FLAG_USER_PRESENCE != 0).then(|| {
+        let fingerprint = key.public().fingerprint(FingerprintHash::Sha256);
+        let text = format!("Confirm user presence for key {kind} {fingerprint}");
+        match role {
+            Role::Authority => Notice::start(&text, false),
+            Role::Sender => Notice::on_stderr(&text),
+        }
+    });
+    let signed = sk::sign(provider, key, message, pin.as_ref(), None);
+    if let Some(notice) = notice {
+        // Said whatever came of it, as in OpenSSH.
+        notice.complete("User presence confirmed");
+    }
+    signed.map_err(|why| why.to_string())
 }
 
 /// `-K`: writes the keys that the security key keeps itself into files.

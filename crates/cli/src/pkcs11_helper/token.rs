@@ -115,18 +115,15 @@ impl Provider {
             .ok_or_else(|| Fault::Token("no such key in any token".into()))
     }
 
-    /// Lists the keys of all tokens, with a PIN after logging in to them.
+    /// Lists the keys of all tokens, with a PIN after logging in to them. A
+    /// token that this fails for is passed over, unless none has keys then.
     pub(super) fn list(&mut self, pin: Option<&Secret>) -> Result<Vec<TokenKey>, Fault> {
         let mut keys: Vec<TokenKey> = Vec::new();
-        let mut locked = None;
+        let mut fault = None;
         for token in &mut self.tokens {
-            if pin.is_some() {
-                token.login(pin)?;
-            }
-            token.read_keys()?;
-            if token.keys.is_empty() && token.is_locked() {
-                // Some tokens show nothing before.
-                locked.get_or_insert_with(|| token.label.clone());
+            if let Err(why) = token.show(pin) {
+                fault.get_or_insert(why);
+                continue;
             }
             for found in &token.keys {
                 if !keys.iter().any(|k| k.key == found.key) {
@@ -137,8 +134,8 @@ impl Provider {
                 }
             }
         }
-        match locked {
-            Some(token) if keys.is_empty() && pin.is_none() => Err(Fault::LoginNeeded(token)),
+        match fault {
+            Some(why) if keys.is_empty() => Err(why),
             _ => Ok(keys),
         }
     }
@@ -209,6 +206,19 @@ impl Token {
             }
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Logs in if there is a PIN, and looks for keys. Some tokens show none
+    /// before.
+    fn show(&mut self, pin: Option<&Secret>) -> Result<(), Fault> {
+        if pin.is_some() {
+            self.login(pin)?;
+        }
+        self.read_keys()?;
+        if self.keys.is_empty() && self.is_locked() {
+            return Err(Fault::LoginNeeded(self.label.clone()));
+        }
+        Ok(())
     }
 
     /// Looks for keys: in certificates, then bare ones.

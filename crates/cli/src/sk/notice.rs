@@ -34,7 +34,6 @@ impl Notice {
     }
 
     /// Shows `text` on standard error, whatever that is.
-    #[expect(dead_code, reason = "for ssh-keygen -Y sign, which is not there yet")]
     pub(crate) fn on_stderr(text: &str) -> Self {
         err!("{text}\n");
         Self {

@@ -10,7 +10,7 @@ use carrick_keys::sshsig::{SigHash, SshSig, UnsignedSig};
 use carrick_keys::{KeyFileError, PrivateKey, PublicKey};
 
 use super::super::args::Args;
-use super::super::signer::{NoAgentKey, Signer};
+use super::super::signer::{NoAgentKey, Role, Signer};
 use super::super::{Outcome, Stop, files, generate};
 use super::{FAILED, Known, SigOptions, digest, options};
 use crate::keyfile;
@@ -71,7 +71,7 @@ fn find_signer(args: &Args, key_path: &Path, key: &PublicKey) -> Outcome<Signer>
             path.display()
         )));
     }
-    let signer = Signer::from_file(args, &path)?;
+    let signer = Signer::from_file(args, &path, Role::Sender)?;
     if signer.public() != key.plain() {
         error!(
             "Public key {} doesn't match private {}",
