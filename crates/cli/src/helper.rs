@@ -211,13 +211,13 @@ pub(crate) mod serve {
     /// not loaded without: loading alone runs code, and a path may come from
     /// far away.
     pub(crate) fn contains(path: &str, symbol: &str) -> bool {
-        let failed = |what: &str, e: &io::Error| {
+        let failed = |e: &io::Error| {
             let why = crate::text::os_error(e);
-            error!("lib_contains_symbol: {what} {path}: {why}");
+            error!("lib_contains_symbol: open {path}: {why}");
             false
         };
         match std::fs::metadata(path) {
-            Err(e) => return failed("open", &e),
+            Err(e) => return failed(&e),
             Ok(meta) if !meta.is_file() || meta.len() > LIBRARY_MAX => {
                 error!("lib_contains_symbol: {path} is not a library");
                 return false;
@@ -230,7 +230,7 @@ pub(crate) mod serve {
                 error!("lib_contains_symbol: {path} does not contain expected string {symbol}");
                 false
             }
-            Err(e) => failed("open", &e),
+            Err(e) => failed(&e),
         }
     }
 }
