@@ -3,6 +3,7 @@
 //! Sound ones are in `tests/peers`.
 
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -401,4 +402,122 @@ fn a_library_that_lies_about_a_signature_is_not_believed() {
         );
         assert!(!dir.path().join("m.sig").exists(), "{mode}");
     }
+}
+
+/// An agent of ours in the foreground, and what speaks to it.
+struct Agent {
+    child: Child,
+    dir: TempDir,
+}
+
+impl Agent {
+    fn start(variable: &str, mode: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let child = program("ssh-agent")
+            .args(["-D", "-P", "/*", "-a", "sock"])
+            .current_dir(dir.path())
+            .env(variable, mode)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let agent = Self { child, dir };
+        let end = Instant::now() + Duration::from_secs(20);
+        while !agent.dir.path().join("sock").exists() {
+            assert!(Instant::now() < end, "no agent");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        agent
+    }
+
+    /// An ssh-add that is about to speak to it.
+    fn add(&self, args: &[&str]) -> Command {
+        let mut command = program("ssh-add");
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("SSH_AUTH_SOCK", "sock")
+            .env("SSH_SK_PROVIDER", library("sk"));
+        command
+    }
+
+    fn status(&self, args: &[&str]) -> Option<i32> {
+        self.add(args).output().unwrap().status.code()
+    }
+
+    /// How many keys it lists.
+    fn keys(&self) -> usize {
+        text(&self.add(&["-l"]).output().unwrap().stdout)
+            .lines()
+            .count()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn an_agent_outlives_the_libraries_of_security_keys() {
+    for mode in ["crash", "lie", "null"] {
+        let agent = Agent::start("SK_TEST_MODE", mode);
+        assert!(keygen(agent.dir.path(), "", ENROLL, "").status.success());
+        assert_eq!(agent.status(&["k"]), Some(0), "{mode}");
+        assert_ne!(agent.status(&["-T", "k.pub"]), Some(0), "{mode}");
+        assert_eq!(agent.keys(), 1, "{mode}");
+    }
+    // One that keeps silent keeps nobody else waiting.
+    let agent = Agent::start("SK_TEST_MODE", "hang");
+    assert!(keygen(agent.dir.path(), "", ENROLL, "").status.success());
+    assert_eq!(agent.status(&["k"]), Some(0));
+    let mut waiting = agent.add(&["-T", "k.pub"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let begin = Instant::now();
+    assert_eq!(agent.keys(), 1);
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    assert!(waiting.try_wait().unwrap().is_none());
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+}
+
+#[test]
+fn an_agent_outlives_pkcs11_modules() {
+    let module = library("pkcs11");
+    let module = module.to_str().unwrap();
+    let with_pin = |agent: &Agent, pin: &str| {
+        let askpass = agent.dir.path().join("askpass");
+        std::fs::write(&askpass, format!("#!/bin/sh\necho {pin}\n")).unwrap();
+        std::fs::set_permissions(&askpass, PermissionsExt::from_mode(0o700)).unwrap();
+        let mut command = agent.add(&["-s", module]);
+        command
+            .env("SSH_ASKPASS", askpass)
+            .env("SSH_ASKPASS_REQUIRE", "force");
+        command.output().unwrap().status.code()
+    };
+    for (mode, added, keys) in [
+        ("crash", Some(1), 0),
+        ("fail", Some(1), 0),
+        ("crash-signing", Some(0), 1),
+        ("lie", Some(0), 1),
+        ("locked", Some(0), 1),
+    ] {
+        let agent = Agent::start("P11_TEST_MODE", mode);
+        assert_eq!(with_pin(&agent, "1234"), added, "{mode}");
+        if keys == 0 {
+            assert_eq!(agent.status(&["-l"]), Some(1), "{mode}");
+            continue;
+        }
+        assert_eq!(agent.keys(), keys, "{mode}");
+        let public = agent.add(&["-L"]).output().unwrap().stdout;
+        std::fs::write(agent.dir.path().join("k.pub"), public).unwrap();
+        assert_ne!(agent.status(&["-T", "k.pub"]), Some(0), "{mode}");
+        assert_eq!(agent.keys(), keys, "{mode}");
+        assert_eq!(agent.status(&["-e", module]), Some(0), "{mode}");
+        assert_eq!(agent.status(&["-l"]), Some(1), "{mode}");
+    }
+    let agent = Agent::start("P11_TEST_MODE", "locked");
+    assert_eq!(with_pin(&agent, "9999"), Some(1));
 }
