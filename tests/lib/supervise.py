@@ -5,8 +5,21 @@ Whatever the command left running, daemons too, is ended afterwards. The exit co
 import os
 import subprocess
 import sys
+import time
 
 import procs
+
+
+def wait(child, limit):
+    """The exit code of `child`, 124 when out of time. Orphans that end meanwhile are reaped, as a system's first process would."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == child.pid:
+            return os.waitstatus_to_exitcode(status)
+        if pid == 0:
+            time.sleep(0.02)
+    return 124
 
 
 def main():
@@ -16,10 +29,7 @@ def main():
     with open(out, 'wb') as file:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
                                  start_new_session=True)
-        try:
-            code = child.wait(limit)
-        except subprocess.TimeoutExpired:
-            code = 124
+        code = wait(child, limit)
         procs.end_tree(os.getpid())
     return code if code >= 0 else 128 - code
 
