@@ -134,8 +134,10 @@ def forbidden(bench, client_name, server_name):
 def two_hops(bench, first, second):
     """From one client by a daemon to another daemon, with the agent all the way: (client, daemon) twice."""
     def check():
-        clients = [bench.client(client, bench.daemon(server)) for client, server in (first, second)]
-        with Agent(bench, '-'.join(first + second)) as agent:
+        # Files of its own: another case writes its anew while the inner client reads.
+        label = '-'.join(first + second)
+        clients = [bench.client(client, bench.daemon(server), f'hops.{label}.{n}') for n, (client, server) in enumerate((first, second))]
+        with Agent(bench, label) as agent:
             # The second login has no key of its own.
             for path in (clients[1].config, clients[1].known_hosts):
                 os.chmod(path, 0o644)

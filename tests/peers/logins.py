@@ -142,8 +142,9 @@ CASES = {
     'principals on a key': (255, keys('principals="@USER@" @KEY@')),
     'authority as a key': (255, keys('cert-authority @KEY@')),
     'unknown option': (0, keys('unknown @KEY@\nunknown="x" @KEY@\n@KEY@')),
-    'bad options': (255, keys('command="a @KEY@\ncommand=a @KEY@\npty,@KEY@\ncommand="a",command="b" @KEY@\nno-pty, @KEY@\n'
+    'bad options': (255, keys('command="a @KEY@\ncommand=a @KEY@\npty,@KEY@\ncommand="a",command="b" @KEY@\n'
                               'tunnel="x" @KEY@\nenvironment="x" @KEY@\nexpiry-time="soon" @KEY@\nfrom="a",from="b" @KEY@\n')),
+    'a comma behind options': (0, keys('no-pty, @KEY@\n')),
     'no file': (255, {'config': ['AuthorizedKeysFile @DIR@/nowhere %h/none']}),
     'several files': (0, {'config': ['AuthorizedKeysFile none @DIR@/logins.a @DIR@/%u.%U.keys @DIR@/logins.b'],
                           'files': {'logins.a': '@CA@', 'logins.b': 'no-pty @KEY@'}}),
