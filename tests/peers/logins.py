@@ -4,6 +4,7 @@ Each case starts both daemons with the same configuration and the same files, lo
 wants the same exit status, the same output, and the same lines on the decision in the log, in the same order.
 """
 import json
+import difflib
 import os
 import re
 
@@ -225,8 +226,7 @@ def beside(bench, name, number, status, case):
         same(ours[:2], theirs[:2], 'exit status and output')
         unlike = case.get('unlike')
         mine, other = ([line for line in lines if not (unlike and re.search(unlike, line))] for lines in (ours[2], theirs[2]))
-        expect(mine == other, 'the logs differ:\n' + '\n'.join([f'  ours    {line}' for line in mine if line not in other]
-                                                                  + [f'  OpenSSH {line}' for line in other if line not in mine]))
+        expect(mine == other, 'the logs differ:\n' + '\n'.join(difflib.unified_diff(mine, other, 'ours', 'OpenSSH', lineterm='')))
     return Case(f'login: {name}', check)
 
 
