@@ -1,5 +1,5 @@
 //! File name wildcards, as in Include: `*`, `?`, `[...]`, sorted, over the
-//! directories that [`Hooks::list`](crate::hooks::Hooks::list) shows.
+//! directories that [`Hooks::list`] shows.
 
 use crate::hooks::Hooks;
 

@@ -1,5 +1,5 @@
 //! Security keys (FIDO authenticators): through a middleware library with
-//! OpenSSH's interface for it ([`provider`]), or through libfido2 ([`fido2`]).
+//! OpenSSH's interface for it (`provider`), or through libfido2 (`fido2`).
 //!
 //! Both run code in this process that is not ours, found by a path that a
 //! user or a peer of the agent named. Such code can do whatever the process
