@@ -64,6 +64,8 @@ const OVERHEAD: usize = 16;
 #[derive(Default)]
 pub struct AgentClient {
     frames: Frames,
+    /// Why nothing more is taken from this agent.
+    broken: Option<AgentError>,
 }
 
 impl AgentClient {
@@ -137,10 +139,17 @@ impl AgentClient {
 
     /// The next answer, once all of it is there.
     pub fn next_response(&mut self) -> Result<Option<Response>, AgentError> {
-        match self.frames.next()? {
-            Some(body) => Ok(Some(Reader::all::<Response>(&body)?)),
-            None => Ok(None),
+        if let Some(e) = &self.broken {
+            return Err(e.clone());
         }
+        let next = match self.frames.next() {
+            Ok(None) => return Ok(None),
+            Ok(Some(body)) => Reader::all::<Response>(&body).map_err(AgentError::from),
+            Err(e) => Err(e.into()),
+        };
+        // After what cannot be understood, nothing that follows is believed.
+        self.broken = next.as_ref().err().cloned();
+        next.map(Some)
     }
 
     /// The keys, out of the answer to [`Request::Identities`].
@@ -201,6 +210,16 @@ impl AgentClient {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_believed_behind_an_answer_that_is_broken() {
+        let mut client = AgentClient::new();
+        // An extension's answer with a name longer than itself, and a whole one.
+        client.received(b"\0\0\0\x05\x1d\0\x99\0\x05\0\0\0\x01\x06");
+        for _ in 0..2 {
+            assert!(client.next_response().is_err());
+        }
+    }
 
     #[test]
     fn answers_come_whole_however_they_arrive() {

@@ -102,7 +102,9 @@ impl Krl {
         authority: SpecAuthority<'_>,
     ) -> Result<(), (usize, SpecError)> {
         for (number, line) in numbered(text) {
-            let line = line.split(|b| matches!(b, b'#' | b'\n')).next();
+            // A key id cannot hold a zero byte: the line ends there, as it
+            // does for OpenSSH.
+            let line = line.split(|b| matches!(b, b'#' | b'\n' | 0)).next();
             let line = skip_blanks(line.unwrap_or_default());
             let end = line.iter().rposition(|b| !is_blank(*b));
             let line = end.and_then(|end| line.get(..=end)).unwrap_or_default();

@@ -201,6 +201,16 @@ fn what_is_not_understood_is_refused_whole() {
     }
 }
 
+/// A zero byte in a key id made a list that nobody could read.
+#[test]
+fn a_line_ends_at_a_zero_byte() {
+    let mut krl = Krl::new();
+    assert_eq!(krl.revoke_spec(b"id: a\0b\n", SpecAuthority::Any), Ok(()));
+    assert_eq!(Krl::from_blob(&krl.to_blob()).as_ref(), Ok(&krl));
+    let ca = key();
+    assert!(krl.revokes(&cert(&ca, 1, "a")));
+}
+
 #[test]
 fn truncated_and_flipped() {
     let ca = key();
