@@ -435,7 +435,7 @@ impl<'a> Accounts<'a> {
     }
 }
 
-fn strings<'a>(mut r: Reader<'a>) -> Result<Vec<&'a [u8]>, DecodeError> {
+fn strings(mut r: Reader<'_>) -> Result<Vec<&[u8]>, DecodeError> {
     let mut all = Vec::new();
     while !r.is_empty() {
         all.push(r.string("name")?);

@@ -4,6 +4,9 @@ use carrick_wire::{Decode as _, DecodeError, Encode as _, Reader, Writer};
 
 use super::{Attrs, Status, number};
 
+/// The lengths of the message and of the data, and the numbers between them.
+const DATA_HEAD: usize = 4 + 1 + 4 + 4;
+
 /// An answer, without its number in the conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply<'a> {
@@ -134,7 +137,12 @@ impl<'a> Reply<'a> {
     }
 
     /// Appends a list of `count` files, whose [`Entry::encode`] `write` calls.
-    pub fn encode_names(w: &mut Writer<'_>, id: u32, count: u32, write: impl FnOnce(&mut Writer<'_>)) {
+    pub fn encode_names(
+        w: &mut Writer<'_>,
+        id: u32,
+        count: u32,
+        write: impl FnOnce(&mut Writer<'_>),
+    ) {
         w.u8(number::NAME);
         w.u32(id);
         w.u32(count);
@@ -142,13 +150,13 @@ impl<'a> Reply<'a> {
     }
 
     /// The length of what a DATA answer has before its data.
-    pub const DATA_HEAD: usize = 4 + 1 + 4 + 4;
+    pub const DATA_HEAD: usize = DATA_HEAD;
 
     /// What a DATA answer of `len` bytes has before its data, which is put
     /// behind it without a copy. It is a whole message, its length field
     /// included.
-    pub fn data_head(id: u32, len: u32) -> [u8; Self::DATA_HEAD] {
-        let mut head = [0; Self::DATA_HEAD];
+    pub fn data_head(id: u32, len: u32) -> [u8; DATA_HEAD] {
+        let mut head = [0; DATA_HEAD];
         let (message, rest) = head.split_at_mut(4);
         message.copy_from_slice(&len.saturating_add(1 + 4 + 4).to_be_bytes());
         if let Some((first, rest)) = rest.split_first_mut() {

@@ -74,10 +74,7 @@ impl<'a> Status<'a> {
         let code = Code(r.u32("status.code")?);
         // Servers older than the draft end here.
         if r.is_empty() {
-            return Ok(Self {
-                code,
-                message: b"",
-            });
+            return Ok(Self { code, message: b"" });
         }
         let message = r.string("status.message")?;
         if !r.is_empty() {

@@ -126,7 +126,9 @@ proptest! {
             Entry { name: &b, long: &a, attrs: Attrs::default() },
         ];
         let bytes = written(|w| Reply::encode_names(w, id, 2, |w| {
-            entries.iter().for_each(|entry| entry.encode(w));
+            for entry in &entries {
+                entry.encode(w);
+            }
         }));
         let (read, reply) = Reply::decode(&bytes).unwrap();
         let Reply::Names(names) = &reply else { panic!("{reply:?}") };
@@ -145,7 +147,10 @@ fn requests_cut_anywhere_are_refused() {
         }
         let mut bytes = written(|w| request.encode(w, 9));
         for len in 0..bytes.len() {
-            assert!(Request::decode(&bytes[..len]).is_err(), "{request:?} at {len}");
+            assert!(
+                Request::decode(&bytes[..len]).is_err(),
+                "{request:?} at {len}"
+            );
         }
         bytes.push(0);
         assert!(Request::decode(&bytes).is_err(), "{request:?}");
