@@ -37,6 +37,8 @@ pub struct Login {
     /// The host key that was accepted.
     host: HostKeyQuestion,
     news: Box<News>,
+    /// Requests are not to be bound to the host key.
+    unbound: bool,
     done: bool,
     /// An attempt is on its way, and its reply has not been taken: perhaps
     /// nobody waits for it any more.
@@ -176,6 +178,7 @@ impl Unverified {
             handle: self.handle,
             host: self.question,
             news: Box::new(self.news),
+            unbound: false,
             done: false,
             open: false,
         };
@@ -248,6 +251,12 @@ impl Login {
         self.news.host_bound
     }
 
+    /// Binds requests to the server's host key only if `allowed`, even where
+    /// the server takes such. They are bound unless this is called.
+    pub fn allow_host_bound(&mut self, allowed: bool) {
+        self.unbound = !allowed;
+    }
+
     /// The next text that the server wants the user to see before login. It is
     /// the server's: control characters are still in it.
     pub fn next_banner(&mut self) -> Option<String> {
@@ -286,7 +295,7 @@ impl Login {
 
     /// What a signature for [`Self::publickey`] has to cover.
     pub fn publickey_signed_data(&self, user: &str, algorithm: &str, key: &[u8]) -> Vec<u8> {
-        let bound = self.news.host_bound;
+        let bound = self.is_bound();
         let state = self.handle.shared().lock();
         state
             .conn
@@ -388,10 +397,13 @@ impl Login {
 
     fn bound_to(&self) -> Option<Vec<u8>> {
         let state = self.handle.shared().lock();
-        self.news
-            .host_bound
+        self.is_bound()
             .then(|| state.conn.host_key().map(<[u8]>::to_vec))
             .flatten()
+    }
+
+    fn is_bound(&self) -> bool {
+        self.news.host_bound && !self.unbound
     }
 
     async fn event(&mut self) -> Result<ClientEvent, Error> {

@@ -9,6 +9,8 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI8, Ordering};
 
+use crate::text::visible;
+
 /// How much is told (`LogLevel`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(i8)]
@@ -158,7 +160,8 @@ pub(crate) fn write(level: Level, message: fmt::Arguments<'_>) {
     }
     let mut line = String::with_capacity(120);
     line.push_str(level.prefix());
-    let _ = write!(Visible(&mut line), "{message}");
+    let text = message.to_string();
+    line.extend(visible(&text).chars().filter(|c| *c != '\r'));
     let Ok(mut sink) = SINK.lock() else { return };
     // A log that cannot be written must not end the session.
     let _ = match &mut *sink {
@@ -181,31 +184,6 @@ pub(crate) fn write(level: Level, message: fmt::Arguments<'_>) {
         }
         Sink::Nowhere => Ok(()),
     };
-}
-
-/// A peer's words as a terminal may be given them.
-pub(crate) fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    // Writing to a String does not fail.
-    let _ = Visible(&mut out).write_str(text);
-    out
-}
-
-/// Makes control characters visible as `\ooo`, tabs and newlines excepted.
-struct Visible<'a>(&'a mut String);
-
-impl fmt::Write for Visible<'_> {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        for c in s.chars() {
-            match c {
-                '\n' | '\t' => self.0.push(c),
-                '\r' => {}
-                c if c.is_control() => write!(self.0, "\\{:03o}", u32::from(c))?,
-                c => self.0.push(c),
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Logs at a level: `log!(Info, "text {}", x)`.
@@ -315,12 +293,5 @@ mod tests {
         assert_eq!(Level::from_number(5), Level::Debug1);
         assert_eq!(Level::from_number(99), Level::Debug3);
         assert_eq!(Level::from_number(-1).name(), "QUIET");
-    }
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        let mut s = String::new();
-        write!(Visible(&mut s), "a\x1b[2Jb\nc\td\r").unwrap();
-        assert_eq!(s, "a\\033[2Jb\nc\td");
     }
 }

@@ -1,5 +1,7 @@
 //! Small matters of wording.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io;
 
 /// `println!` that does not mind a reader who has gone away.
@@ -35,19 +37,29 @@ pub(crate) fn os_error(error: &io::Error) -> String {
     }
 }
 
-/// Text of others, for a terminal: control characters are shown as `\\ooo`.
-pub(crate) fn printable(text: &str) -> std::borrow::Cow<'_, str> {
-    use std::fmt::Write as _;
-    if !text.contains(char::is_control) {
+/// One line of others' text, for a terminal: control characters are shown as
+/// `\\ooo`.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    escaped(text, |_| false)
+}
+
+/// Others' text that may have several lines: tabs and line ends stay.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| matches!(c, '\n' | '\t' | '\r'))
+}
+
+fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let plain = |c: char| !c.is_control() || stays(c);
+    if text.chars().all(plain) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if c.is_control() {
+        if plain(c) {
+            out.push(c);
+        } else {
             // Writing to a String cannot fail.
             let _ = write!(out, "\\{:03o}", u32::from(c));
-        } else {
-            out.push(c);
         }
     }
     out.into()
@@ -66,5 +78,6 @@ mod tests {
     fn what_a_terminal_would_obey_is_shown() {
         assert_eq!(super::printable("a b\u{e4}"), "a b\u{e4}");
         assert_eq!(super::printable("\x1b[2J\n\u{9b}"), "\\033[2J\\012\\233");
+        assert_eq!(super::visible("a\x1b[0m\tb\r\n"), "a\\033[0m\tb\r\n");
     }
 }

@@ -159,7 +159,7 @@ words! {
         No,
         /// Never host-bound.
         Unbound,
-        /// Only host-bound.
+        /// Host-bound if the server can, as with `Yes`.
         HostBound,
     } ["true" => Yes, "false" => No, "yes" => Yes, "no" => No, "unbound" => Unbound,
        "host-bound" => HostBound]

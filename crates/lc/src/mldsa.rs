@@ -29,13 +29,7 @@ impl MlDsa44 {
 
     /// The public key.
     pub fn public(&self) -> Result<[u8; PUBLIC], Failed> {
-        let mut out = [0; PUBLIC];
-        let mut len = out.len();
-        // SAFETY: a live key; buffer and length belong together.
-        check(unsafe {
-            c::EVP_PKEY_get_raw_public_key(self.0.get(), out.as_mut_ptr(), &raw mut len)
-        })?;
-        if len == PUBLIC { Ok(out) } else { Err(Failed) }
+        self.0.raw_public()
     }
 
     /// ML-DSA.Sign (hedged) with a context of at most 255 bytes.

@@ -45,13 +45,7 @@ impl KeyPair {
 
     /// The encapsulation key to send.
     pub fn public(&self) -> Result<[u8; PUBLIC], Failed> {
-        let mut out = [0; PUBLIC];
-        let mut len = out.len();
-        // SAFETY: a live key; buffer and length belong together.
-        check(unsafe {
-            c::EVP_PKEY_get_raw_public_key(self.0.get(), out.as_mut_ptr(), &raw mut len)
-        })?;
-        if len == PUBLIC { Ok(out) } else { Err(Failed) }
+        self.0.raw_public()
     }
 
     /// ML-KEM.Decaps. A wrong ciphertext gives a secret that nobody knows.

@@ -4,7 +4,7 @@ use core::ptr::{self, NonNull};
 
 use aws_lc_sys as c;
 
-use crate::{Failed, failed};
+use crate::{Failed, check, failed};
 
 /// An owned EVP_PKEY.
 pub(crate) struct Pkey(NonNull<c::EVP_PKEY>);
@@ -23,6 +23,17 @@ impl Pkey {
 
     pub(crate) fn get(&self) -> *mut c::EVP_PKEY {
         self.0.as_ptr()
+    }
+
+    /// The public key of a kind that has it in `N` bytes.
+    pub(crate) fn raw_public<const N: usize>(&self) -> Result<[u8; N], Failed> {
+        let mut out = [0; N];
+        let mut len = out.len();
+        // SAFETY: a live key; buffer and length belong together.
+        check(unsafe {
+            c::EVP_PKEY_get_raw_public_key(self.get(), out.as_mut_ptr(), &raw mut len)
+        })?;
+        if len == N { Ok(out) } else { Err(Failed) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The machine's time zone: between seconds since 1970 and a date and time of
 //! day as people there write them.
 
+use std::fmt;
 use std::mem::MaybeUninit;
 
 /// A date and time of day in the machine's zone.
@@ -20,7 +21,37 @@ pub struct LocalTime {
     pub second: u8,
 }
 
+impl fmt::Display for LocalTime {
+    /// `YYYY-MM-DDTHH:MM:SS`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        } = self;
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        )
+    }
+}
+
 impl LocalTime {
+    /// Of its parts, in the order in which they are written.
+    pub fn new(year: u16, [month, day, hour, minute, second]: [u8; 5]) -> Self {
+        Self {
+            year: year.into(),
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        }
+    }
+
     /// The local time at that many seconds since 1970; `None` if it cannot be
     /// told.
     pub fn at(seconds: i64) -> Option<Self> {
@@ -78,14 +109,6 @@ mod tests {
 
     #[test]
     fn before_1970_is_no_time() {
-        let local = LocalTime {
-            year: 1960,
-            month: 1,
-            day: 1,
-            hour: 0,
-            minute: 0,
-            second: 0,
-        };
-        assert_eq!(local.seconds(), None);
+        assert_eq!(LocalTime::new(1960, [1, 1, 0, 0, 0]).seconds(), None);
     }
 }

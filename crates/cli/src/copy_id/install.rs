@@ -5,8 +5,7 @@ use std::process::Stdio;
 use super::quote::shell;
 use super::run::Runner;
 use super::{Args, Stop};
-use crate::log::visible;
-use crate::text::outln;
+use crate::text::{outln, visible};
 
 /// What the other machine says when it is done, before the number of keys.
 const DONE: &str = "ssh-copy-id-added:";

@@ -15,8 +15,7 @@ use carrick_sys::signals::{Held, Number};
 use super::args::Args;
 use super::keys::Source;
 use super::{Stop, quote};
-use crate::log::visible;
-use crate::text::{err, os_error};
+use crate::text::{err, os_error, visible};
 
 /// Keys that are tried in one login: servers take few before they hang up.
 const KEYS_AT_ONCE: usize = 4;

@@ -11,8 +11,7 @@ use carrick_sys::signals::Held;
 use super::Stop;
 use super::quote::sftp as word;
 use super::run::{Runner, hold, program};
-use crate::log::visible;
-use crate::text::{err, os_error};
+use crate::text::{err, os_error, visible};
 
 /// What sftp is made to say when it is done with what it was told.
 const MARK: &str = "ssh-copy-id-done";

@@ -20,18 +20,7 @@ pub(super) fn now() -> u64 {
 
 /// Seconds since 1970 of a time that was read; `None` for one before.
 pub(super) fn seconds(time: CivilTime) -> Option<u64> {
-    if time.utc {
-        return u64::try_from(time.seconds_as_utc()).ok();
-    }
-    let local = LocalTime {
-        year: time.year.into(),
-        month: time.month,
-        day: time.day,
-        hour: time.hour,
-        minute: time.minute,
-        second: time.second,
-    };
-    local.seconds()
+    time.seconds(|year, rest| LocalTime::new(year, rest).seconds())
 }
 
 /// `YYYYMMDD[HHMM[SS]][Z]`.
@@ -43,10 +32,7 @@ pub(super) fn absolute(text: &str) -> Option<u64> {
 pub(super) fn show(seconds: u64) -> String {
     let at = i64::try_from(seconds).unwrap_or(i64::MAX);
     match LocalTime::at(at) {
-        Some(t) => format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-            t.year, t.month, t.day, t.hour, t.minute, t.second
-        ),
+        Some(local) => local.to_string(),
         None => "UNKNOWN-TIME".into(),
     }
 }

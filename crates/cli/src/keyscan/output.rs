@@ -8,7 +8,8 @@ use carrick_keys::known_hosts::{hash_host, host_name};
 use carrick_keys::sshfp::{self, Hash};
 
 use super::args::{Args, Form, SSH_PORT};
-use crate::log::{error, visible};
+use crate::log::error;
+use crate::text::printable;
 
 /// The comment about `place`; `ident` is the host's own words.
 pub(super) fn comment(args: &Args, place: &str, ident: &str) -> String {
@@ -19,7 +20,7 @@ pub(super) fn comment(args: &Args, place: &str, ident: &str) -> String {
         Form::KnownHosts => '#',
         Form::Sshfp(_) => ';',
     };
-    format!("{mark} {place}:{} {}\n", args.port, visible(ident))
+    format!("{mark} {place}:{} {}\n", args.port, printable(ident))
 }
 
 /// The lines for a key of the host with these names.
@@ -111,6 +112,6 @@ mod tests {
     fn a_hosts_words_do_not_reach_the_terminal_raw() {
         let args = args::parse(vec!["host".into()]).unwrap();
         let text = comment(&args, "host", "SSH-2.0-\x1b[2J\u{9b}x\ry");
-        assert_eq!(text, "# host:22 SSH-2.0-\\033[2J\\233xy\n");
+        assert_eq!(text, "# host:22 SSH-2.0-\\033[2J\\233x\\015y\n");
     }
 }

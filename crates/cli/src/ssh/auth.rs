@@ -1,6 +1,5 @@
 //! Logging in: the methods in turn, with what the user has and knows.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::fd::BorrowedFd;
 
@@ -20,6 +19,7 @@ use super::methods::{Method, Methods};
 use crate::log::{self, Level, debug, debug2, debug3, error, info, verbose};
 use crate::pkcs11::Provider;
 use crate::prompt::{Ask, ask_or_empty};
+use crate::text::visible;
 
 /// How the login ended.
 pub(super) enum Outcome {
@@ -77,6 +77,7 @@ impl<'a> Authenticator<'a> {
         if options.password_authentication && interactive {
             enabled.push(Method::Password);
         }
+        login.allow_host_bound(options.pubkey_authentication != PubkeyAuth::Unbound);
         let methods = Methods::new(options.preferred_authentications.as_deref(), enabled);
         Self {
             options,
@@ -399,26 +400,4 @@ fn open(options: &Options, identity: &Identity, agent: Option<&mut Agent>) -> Op
 fn secret(prompt: &str, echo: bool) -> Secret {
     let answer: Zeroizing<Vec<u8>> = ask_or_empty(prompt, Ask { echo, stdin: false });
     Secret::from(answer.as_slice())
-}
-
-/// The server's text without what a terminal would obey.
-fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && !matches!(c, '\n' | '\r' | '\t') {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "\\{:03o}", u32::from(c));
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn banners_cannot_drive_the_terminal() {
-        assert_eq!(super::visible("a\x1b[0m\tb\r\n"), "a\\033[0m\tb\r\n");
-    }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use carrick_config::forward::ForwardKind;
 use carrick_config::hooks::{self, FileText, Hooks, Level};
 use carrick_config::ssh::{Config, LocalUser, Options, Sources};
-use carrick_config::words::{CanonicalizeHostname, LogLevel, PubkeyAuth, Tunnel};
+use carrick_config::words::{CanonicalizeHostname, LogLevel, Tunnel};
 
 use super::args::{Args, Setting};
 use crate::log::{self, debug};
@@ -157,13 +157,6 @@ pub(super) fn refuse_unbuilt(args: &Args, options: &Options) -> Result<(), Strin
         (
             "ProxyUseFdpass",
             options.proxy_use_fdpass && options.proxy_command.is_some(),
-        ),
-        (
-            "PubkeyAuthentication",
-            matches!(
-                options.pubkey_authentication,
-                PubkeyAuth::Unbound | PubkeyAuth::HostBound
-            ),
         ),
         ("Tunnel", options.tunnel != Tunnel::No),
     ];

@@ -21,6 +21,17 @@ pub struct CivilTime {
 }
 
 impl CivilTime {
+    /// Seconds since 1970; `None` for a time before. A time in the machine's
+    /// zone is for `local` to tell: the year, then month, day, hour, minute and
+    /// second.
+    pub fn seconds(&self, local: impl FnOnce(u16, [u8; 5]) -> Option<u64>) -> Option<u64> {
+        if self.utc {
+            return u64::try_from(self.seconds_as_utc()).ok();
+        }
+        let rest = [self.month, self.day, self.hour, self.minute, self.second];
+        local(self.year, rest)
+    }
+
     /// Seconds since 1970 if the time is read as UTC. For local time,
     /// subtract the zone's offset from UTC.
     pub fn seconds_as_utc(&self) -> i64 {

@@ -264,33 +264,13 @@ fn shown_place(host: &str, port: u32) -> String {
 
 /// Seconds since 1970 of a time in UTC or in this machine's zone.
 fn seconds(time: CivilTime) -> Option<u64> {
-    let known = if time.utc {
-        u64::try_from(time.seconds_as_utc()).ok()
-    } else {
-        let local = LocalTime {
-            year: i32::from(time.year),
-            month: time.month,
-            day: time.day,
-            hour: time.hour,
-            minute: time.minute,
-            second: time.second,
-        };
-        local.seconds()
-    };
-    known.filter(|seconds| *seconds > 0)
+    time.seconds(|year, rest| LocalTime::new(year, rest).seconds())
+        .filter(|seconds| *seconds > 0)
 }
 
 fn shown_time(seconds: u64) -> String {
     let local = i64::try_from(seconds).ok().and_then(LocalTime::at);
-    local.map_or_else(
-        || seconds.to_string(),
-        |t| {
-            format!(
-                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-                t.year, t.month, t.day, t.hour, t.minute, t.second
-            )
-        },
-    )
+    local.map_or_else(|| seconds.to_string(), |local| local.to_string())
 }
 
 #[cfg(test)]
