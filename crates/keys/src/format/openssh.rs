@@ -18,8 +18,8 @@ pub(super) const LABEL: &str = "OPENSSH PRIVATE KEY";
 const COLUMNS: usize = 70;
 /// Bytes of salt in new files.
 const SALT_LEN: usize = 16;
-/// Room for the largest RSA key, so that no buffer grows and leaves a copy.
-const PRIVATE_ROOM: usize = 16 * 1024;
+/// Room for what stands around keys, comments and handles.
+const AROUND: usize = 256;
 /// Block that plain private parts are padded to.
 const PLAIN_BLOCK: usize = 8;
 
@@ -233,6 +233,19 @@ fn comment(r: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
     Ok(r.string("comment")?.to_vec())
 }
 
+/// No less than what [`write_key`] appends, so that no buffer grows and leaves a
+/// copy of a secret; and not much more, as all of it is wiped. An RSA key has
+/// three and a half times the length of its public half.
+fn room(key: &PrivateKey, public: &[u8]) -> usize {
+    let handle = key.security_key().map_or(0, |sk| {
+        sk.handle.expose().len().saturating_add(sk.reserved.len())
+    });
+    AROUND
+        .saturating_add(4 * public.len())
+        .saturating_add(handle)
+        .saturating_add(key.comment_bytes().len())
+}
+
 fn write_key(key: &PrivateKey, w: &mut Writer<'_>) -> Result<(), KeyFileError> {
     w.text(key.public().key_type());
     match (&key.material, key.public()) {
@@ -312,8 +325,12 @@ impl PrivateKey {
         let block = encryption
             .as_ref()
             .map_or(PLAIN_BLOCK, |(cipher, ..)| cipher.block);
-        let private = self.private_part(block, rng)?;
-        let mut body = Zeroizing::new(Vec::with_capacity(2 * PRIVATE_ROOM));
+        let public = self.public().to_blob();
+        let private = self.private_part(&public, block, rng)?;
+        let len = AROUND
+            .saturating_add(public.len())
+            .saturating_add(private.len());
+        let mut body = Zeroizing::new(Vec::with_capacity(len));
         body.extend_from_slice(MAGIC);
         let mut w = Writer::new(&mut body);
         match &encryption {
@@ -332,7 +349,7 @@ impl PrivateKey {
             }
         }
         w.u32(1);
-        w.string(&self.public().to_blob());
+        w.string(&public);
         w.u32(u32::try_from(private.len()).unwrap_or(u32::MAX));
         match &encryption {
             None => w.raw(&private),
@@ -348,7 +365,8 @@ impl PrivateKey {
     /// The key's fields and its comment, as an agent takes them
     /// (draft-ietf-sshm-ssh-agent section 3.2). In the clear.
     pub(crate) fn to_agent(&self) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-        let mut fields = Zeroizing::new(Vec::with_capacity(PRIVATE_ROOM));
+        let room = room(self, &self.public().to_blob());
+        let mut fields = Zeroizing::new(Vec::with_capacity(room));
         write_key(self, &mut Writer::new(&mut fields))?;
         Ok(fields)
     }
@@ -357,12 +375,13 @@ impl PrivateKey {
     /// comment, and padding.
     fn private_part(
         &self,
+        public: &[u8],
         block: usize,
         rng: &mut dyn Rng,
     ) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
         let mut check = [0; 4];
         rng.fill(&mut check);
-        let mut private = Zeroizing::new(Vec::with_capacity(PRIVATE_ROOM));
+        let mut private = Zeroizing::new(Vec::with_capacity(room(self, public)));
         let mut w = Writer::new(&mut private);
         w.raw(&check);
         w.raw(&check);
@@ -375,4 +394,27 @@ impl PrivateKey {
 
 fn armor(body: &[u8]) -> Secret {
     Secret::new(pem::armor_columns(LABEL, "", body, COLUMNS).into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use carrick_crypto::rng::SystemRng;
+
+    #[test]
+    fn there_is_room_for_all_of_a_key() {
+        for (kind, bits) in [
+            (KeyType::Ed25519, 0),
+            (KeyType::Ecdsa(Curve::P521), 0),
+            (KeyType::Rsa, 1024),
+            (KeyType::Rsa, 2048),
+            (KeyType::MlDsa44Ed25519, 0),
+        ] {
+            let key = PrivateKey::generate(kind, bits, &mut SystemRng).unwrap();
+            let public = key.public().to_blob();
+            let part = key.private_part(&public, 16, &mut SystemRng).unwrap();
+            assert!(part.len() <= room(&key, &public), "{kind:?}");
+            assert_eq!(part.capacity(), room(&key, &public), "{kind:?}");
+        }
+    }
 }
