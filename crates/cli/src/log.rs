@@ -6,8 +6,8 @@ use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI8, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use crate::text::visible;
 
@@ -109,6 +109,13 @@ enum Sink {
 
 static LEVEL: AtomicI8 = AtomicI8::new(Level::Info as i8);
 static SINK: Mutex<Sink> = Mutex::new(Sink::Stderr);
+static PROGRAM: OnceLock<String> = OnceLock::new();
+
+/// Puts a program's name before each message on stderr from now on. A second
+/// name is not taken.
+pub(crate) fn begin_lines_with(program: &str) {
+    let _ = PROGRAM.set(format!("{program}: "));
+}
 
 /// What is told now.
 pub(crate) fn level() -> Level {
@@ -166,6 +173,7 @@ pub(crate) fn write(level: Level, message: fmt::Arguments<'_>) {
     // A log that cannot be written must not end the session.
     let _ = match &mut *sink {
         Sink::Stderr => {
+            line.insert_str(0, PROGRAM.get().map_or("", String::as_str));
             line.push_str("\r\n");
             std::io::stderr().write_all(line.as_bytes())
         }

@@ -20,12 +20,16 @@ mod links;
 mod log;
 mod pkcs11;
 mod pkcs11_helper;
+mod place;
 mod prompt;
+mod scp;
 mod services;
+mod sister;
 mod sk;
 mod sk_helper;
 mod ssh;
 mod text;
+mod wildcard;
 
 use crate::text::err;
 use std::ffi::{OsStr, OsString};
@@ -37,6 +41,7 @@ use std::process::ExitCode;
 type Program = fn(Vec<OsString>) -> ExitCode;
 
 const PROGRAMS: &[(&str, Program)] = &[
+    ("scp", scp::main),
     ("ssh", ssh::main),
     ("ssh-add", add::main),
     ("ssh-agent", agent::main),

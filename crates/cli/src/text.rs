@@ -65,6 +65,19 @@ fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     out.into()
 }
 
+/// [`printable`] for bytes: those that are not UTF-8 are shown as `\\ooo` too.
+pub(crate) fn printable_bytes(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(&printable(chunk.valid()));
+        for byte in chunk.invalid() {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\{byte:03o}");
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -79,5 +92,13 @@ mod tests {
         assert_eq!(super::printable("a b\u{e4}"), "a b\u{e4}");
         assert_eq!(super::printable("\x1b[2J\n\u{9b}"), "\\033[2J\\012\\233");
         assert_eq!(super::visible("a\x1b[0m\tb\r\n"), "a\\033[0m\tb\r\n");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_shown() {
+        assert_eq!(
+            super::printable_bytes(b"a\xc3\xa4 \xff\x1b"),
+            "a\u{e4} \\377\\033"
+        );
     }
 }

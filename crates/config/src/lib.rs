@@ -38,4 +38,4 @@ pub mod words;
 
 pub use error::{Error, Origin};
 pub use keyword::{KeywordInfo, Repeat, Scope, SetKeywords};
-pub use value::time;
+pub use value::{scaled, time};

@@ -83,7 +83,7 @@ pub fn time(text: &str) -> Option<Duration> {
 
 /// A size with an optional fraction and a suffix `B K M G T P E`; the error
 /// is what `strerror` says.
-pub(crate) fn scaled(text: &str) -> Result<i64, &'static str> {
+pub fn scaled(text: &str) -> Result<i64, &'static str> {
     const INVALID: &str = "Invalid argument";
     const RANGE: &str = "Numerical result out of range";
     let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);

@@ -1,20 +1,19 @@
 //! Running ssh.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use carrick_crypto::rng::{Rng as _, SystemRng};
-use carrick_sys::process::own_executable;
 use carrick_sys::signals::{Held, Number};
 
 use super::args::Args;
 use super::keys::Source;
 use super::{Stop, quote};
+use crate::sister::program;
 use crate::text::{err, os_error, visible};
 
 /// Keys that are tried in one login: servers take few before they hang up.
@@ -190,37 +189,6 @@ impl<'a> Runner<'a> {
 /// Keeps signals back that would end this program before its files are gone.
 pub(super) fn hold() -> io::Result<Held> {
     Held::new(&HELD)
-}
-
-/// One of our programs or of those beside us: from the folder that this
-/// program was started from, else in place of this very program if it can be
-/// that, else by `PATH`.
-pub(super) fn program(name: &str) -> Command {
-    if let Some(path) = beside(&std::env::args_os().next().unwrap_or_default(), name) {
-        return Command::new(path);
-    }
-    let mut command = if crate::program(name.as_ref()).is_some() {
-        Command::new(own_executable())
-    } else {
-        Command::new(name)
-    };
-    command.arg0(name);
-    command
-}
-
-/// The program called `name` in the folder of the one that was started as
-/// `started`.
-fn beside(started: &OsStr, name: &str) -> Option<PathBuf> {
-    let started = Path::new(started);
-    let folder = match started.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => {
-            let path = std::env::var_os("PATH")?;
-            std::env::split_paths(&path).find(|folder| folder.join(started).is_file())?
-        }
-    };
-    let path = folder.join(name);
-    path.is_file().then_some(path)
 }
 
 /// A folder of our own that is gone when we are.

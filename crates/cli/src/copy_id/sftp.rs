@@ -10,7 +10,8 @@ use carrick_sys::signals::Held;
 
 use super::Stop;
 use super::quote::sftp as word;
-use super::run::{Runner, hold, program};
+use super::run::{Runner, hold};
+use crate::sister::program;
 use crate::text::{err, os_error, visible};
 
 /// What sftp is made to say when it is done with what it was told.

@@ -20,7 +20,7 @@ mod session;
 mod stdio;
 mod terminal;
 mod typed;
-mod uri;
+pub(crate) mod uri;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

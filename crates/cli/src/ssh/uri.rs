@@ -38,7 +38,7 @@ fn parse_uri(rest: &str) -> Option<Destination> {
     let (user, place) = match authority.rsplit_once('@') {
         Some((user, place)) => {
             // Connection parameters (";fingerprint=..") are allowed by the draft and unused.
-            let user = decode(user.split(';').next().unwrap_or_default())?;
+            let user = decode_text(user.split(';').next().unwrap_or_default())?;
             if user.is_empty() {
                 return None;
             }
@@ -63,7 +63,7 @@ fn parse_uri(rest: &str) -> Option<Destination> {
         None | Some("") => None,
         Some(port) => Some(parse_port(port)?),
     };
-    let host = decode(host)?;
+    let host = decode_text(host)?;
     (!host.is_empty()).then_some(Destination { user, host, port })
 }
 
@@ -75,8 +75,13 @@ pub(crate) fn parse_port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|p| *p != 0)
 }
 
+/// [`decode`] for what must be text.
+fn decode_text(text: &str) -> Option<String> {
+    String::from_utf8(decode(text)?).ok()
+}
+
 /// Undoes percent-encoding; `None` if it is broken or hides a NUL.
-fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(b) = bytes.next() {
@@ -91,7 +96,7 @@ fn decode(text: &str) -> Option<String> {
             b => out.push(b),
         }
     }
-    String::from_utf8(out).ok()
+    Some(out)
 }
 
 /// Whether a host name is free of what a shell or an option parser might act

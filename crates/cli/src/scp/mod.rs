@@ -1,0 +1,81 @@
+//! scp: copies files from host to host.
+//!
+//! By default a conversation with the far end's SFTP server; with `-O` the
+//! legacy protocol, spoken by an scp at either end. Both run through ssh.
+//!
+//! The far end may be hostile. What it must not do, and where it is kept from
+//! it: write outside the target or under other names than those asked for
+//! ([`sink`], [`crate::transfer`]), send what a terminal obeys ([`peer`]), or
+//! have us hold more than a little ([`record`], [`peer`]).
+
+mod args;
+mod asked;
+mod carrier;
+mod copy;
+mod far;
+mod legacy;
+mod meter;
+mod pace;
+mod peer;
+mod record;
+mod sink;
+mod source;
+mod talk;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::log::{self, error, log};
+use crate::text::err;
+use args::{BadArgs, Role};
+
+/// Runs the program.
+pub(crate) fn main(argv: Vec<OsString>) -> ExitCode {
+    log::begin_lines_with(&name());
+    let args = match args::parse(argv) {
+        Ok(args) => args,
+        Err(BadArgs::Usage(text)) => {
+            if let Some(text) = text {
+                error!("{text}");
+            }
+            err!("{}", args::USAGE);
+            return ExitCode::FAILURE;
+        }
+        Err(BadArgs::Fatal(text)) => {
+            log!(Fatal, "{text}");
+            return ExitCode::from(FATAL);
+        }
+    };
+    if let Some(level) = args.verbose {
+        log::set_level(level);
+    }
+    let well = match args.role {
+        Role::Caller => copy::run(&args),
+        Role::Source | Role::Sink => Ok(far::run(&args)),
+    };
+    match well {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(Fatal(text)) => {
+            log!(Fatal, "{text}");
+            ExitCode::from(FATAL)
+        }
+    }
+}
+
+/// The exit status after what leaves nothing to be tried.
+const FATAL: u8 = 255;
+
+/// The message of what leaves nothing to be tried.
+struct Fatal(String);
+
+/// What this program was called.
+fn name() -> String {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let called = called.to_string_lossy();
+    if called.ends_with("scp") {
+        called.into_owned()
+    } else {
+        "scp".into()
+    }
+}
