@@ -3,6 +3,7 @@
 //! (draft-ietf-secsh-filexfer-extensions-00).
 //!
 //! - [`msg`]: what is on the wire.
+//! - [`client`]: the client's side of a conversation.
 //! - [`frame`]: messages cut out of a byte stream.
 //!
 //! Everything here runs over any byte stream and neither reads nor writes one
@@ -22,6 +23,7 @@
     clippy::cast_lossless
 )]
 
+pub mod client;
 pub mod frame;
 pub mod limits;
 pub mod msg;

@@ -39,6 +39,26 @@ pub fn in_new_session(command: &mut Command, terminal: bool) -> &mut Command {
     unsafe { command.pre_exec(enter) }
 }
 
+/// Has the command ignore interruptions (SIGINT), which are meant for who
+/// starts it, and end when it is told to (SIGTERM).
+pub fn ignoring_interrupts(command: &mut Command) -> &mut Command {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    let enter = || {
+        for (signal, handler) in [
+            (Signal::SIGINT, SigHandler::SigIgn),
+            (Signal::SIGTERM, SigHandler::SigDfl),
+        ] {
+            let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+            // SAFETY: no code of ours runs in a handler.
+            unsafe { sigaction(signal, &action) }?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes two system calls, both
+    // async-signal-safe; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(enter) }
+}
+
 /// Has the command run as `user`, if this process is root, and killed as soon
 /// as this process ends, whatever it is doing.
 pub fn as_user_until_we_end<'a>(command: &'a mut Command, user: &Identity) -> &'a mut Command {

@@ -1,0 +1,183 @@
+//! The two pipes of a child, moved bytes through as they let us: never waiting
+//! for one while the other could go on.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use carrick_sftp::client::Conversation;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, ioctl_fionbio};
+
+use super::fault::Lost;
+
+/// No wait is longer: whoever watches wants to be heard.
+pub(super) const TICK: Duration = Duration::from_millis(500);
+
+/// A running child and the pipes to it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    child: Child,
+    /// To its input, until that is closed.
+    to: Option<OwnedFd>,
+    from: OwnedFd,
+    pace: Option<Pace>,
+}
+
+impl Link {
+    pub(super) fn new(child: Child, to: OwnedFd, from: OwnedFd) -> io::Result<Self> {
+        ioctl_fionbio(&to, true)?;
+        ioctl_fionbio(&from, true)?;
+        Ok(Self {
+            child,
+            to: Some(to),
+            from,
+            pace: None,
+        })
+    }
+
+    /// Bounds both ways together, in bits a second.
+    pub(super) fn set_pace(&mut self, bits: u64) {
+        self.pace = Some(Pace::new((bits / 8).max(1)));
+    }
+
+    /// The child's process id: for who is told to end it.
+    pub(crate) fn child_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Moves what can be moved at once, or waits until something can, but no
+    /// longer than [`TICK`]: whether anything was.
+    pub(super) fn exchange(&mut self, talk: &mut Conversation) -> Result<bool, Lost> {
+        let wrote = self.write(talk)?;
+        let read = self.read(talk)?;
+        if wrote || read {
+            return Ok(true);
+        }
+        self.wait(!talk.output().is_empty())?;
+        Ok(false)
+    }
+
+    fn write(&mut self, talk: &mut Conversation) -> Result<bool, Lost> {
+        let (Some(to), out) = (&self.to, talk.output()) else {
+            return Ok(false);
+        };
+        let most = Pace::most(self.pace.as_mut(), out.len());
+        let Some(out) = out.get(..most).filter(|out| !out.is_empty()) else {
+            return Ok(false);
+        };
+        match rustix::io::write(to, out) {
+            Ok(len) => {
+                talk.wrote(len);
+                Pace::spend(self.pace.as_mut(), len);
+                Ok(true)
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+            // What it said before may still be read, and says more.
+            Err(Errno::PIPE) => {
+                self.to = None;
+                Ok(false)
+            }
+            Err(why) => Err(io::Error::from(why).into()),
+        }
+    }
+
+    fn read(&mut self, talk: &mut Conversation) -> Result<bool, Lost> {
+        let space = talk.space();
+        let most = Pace::most(self.pace.as_mut(), space.len());
+        let Some(space) = space.get_mut(..most).filter(|space| !space.is_empty()) else {
+            return Ok(false);
+        };
+        match rustix::io::read(&self.from, space) {
+            Ok(0) => Err(Lost::Closed),
+            Ok(len) => {
+                talk.filled(len);
+                Pace::spend(self.pace.as_mut(), len);
+                Ok(true)
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+            Err(why) => Err(io::Error::from(why).into()),
+        }
+    }
+
+    fn wait(&mut self, output: bool) -> Result<(), Lost> {
+        let mut time = TICK;
+        if let Some(pace) = &mut self.pace
+            && let Some(pause) = pace.pause()
+        {
+            std::thread::sleep(pause.min(TICK));
+            time = Duration::ZERO;
+        }
+        let mut fds = vec![PollFd::new(&self.from, PollFlags::IN)];
+        if let (Some(to), true) = (&self.to, output) {
+            fds.push(PollFd::new(to, PollFlags::OUT));
+        }
+        let time = Timespec::try_from(time).ok();
+        match poll(&mut fds, time.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(why) => Err(io::Error::from(why).into()),
+        }
+    }
+
+    /// Closes the child's input and waits for its end.
+    pub(super) fn finish(mut self) -> io::Result<ExitStatus> {
+        self.to = None;
+        self.child.wait()
+    }
+}
+
+/// A bound on bytes a second, with bursts of a tenth of a second.
+#[derive(Debug)]
+struct Pace {
+    rate: u64,
+    credit: u64,
+    last: Instant,
+}
+
+impl Pace {
+    fn new(rate: u64) -> Self {
+        Self {
+            rate,
+            credit: rate / 10,
+            last: Instant::now(),
+        }
+    }
+
+    fn burst(&self) -> u64 {
+        (self.rate / 10).max(512)
+    }
+
+    fn refill(&mut self) {
+        let micros = u64::try_from(self.last.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let earned = self.rate.saturating_mul(micros) / 1_000_000;
+        if earned > 0 {
+            self.credit = self.credit.saturating_add(earned).min(self.burst());
+            self.last = Instant::now();
+        }
+    }
+
+    /// How many of `wanted` bytes may be moved now.
+    fn most(pace: Option<&mut Self>, wanted: usize) -> usize {
+        let Some(pace) = pace else { return wanted };
+        pace.refill();
+        usize::try_from(pace.credit).map_or(wanted, |credit| credit.min(wanted))
+    }
+
+    fn spend(pace: Option<&mut Self>, len: usize) {
+        if let Some(pace) = pace {
+            let len = u64::try_from(len).unwrap_or(u64::MAX);
+            pace.credit = pace.credit.saturating_sub(len);
+        }
+    }
+
+    /// How long nothing may be moved.
+    fn pause(&mut self) -> Option<Duration> {
+        self.refill();
+        let least = self.burst() / 4;
+        let lacks = least.checked_sub(self.credit)?;
+        Some(Duration::from_micros(
+            lacks.saturating_mul(1_000_000) / self.rate,
+        ))
+    }
+}

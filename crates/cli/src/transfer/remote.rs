@@ -1,0 +1,408 @@
+//! A server, asked one thing after the other.
+
+use std::io;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use carrick_sftp::client::{Answer, Conversation, Error, Offers, Refusal, RequestId, Window};
+use carrick_sftp::msg::{Attrs, Extended, Open, Owner, Request, Statvfs, Times, name};
+
+use super::fault::{Fault, Lost};
+use super::link::Link;
+
+/// A file in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DirEntry {
+    /// Its name; as the server sent it, which may be no plain name.
+    pub name: Vec<u8>,
+    /// A line as `ls -l` has it.
+    pub long: Vec<u8>,
+    /// What is known of it.
+    pub attrs: Attrs,
+}
+
+/// How many READDIRs are under way: a server answers each with a hundred names
+/// or so, and the way to it may be long.
+const LISTING: usize = 16;
+
+/// A conversation with a server.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pub(super) talk: Conversation,
+    pub(super) link: Link,
+    pub(super) window: Window,
+    /// The least and the most data in a request (`-B`).
+    pub(super) block: Option<u32>,
+    /// The most requests that move data under way (`-R`).
+    pub(super) requests: Option<usize>,
+    began: Instant,
+}
+
+impl Remote {
+    /// Begins a conversation; returns when the server has introduced itself.
+    pub(crate) fn start(link: Link) -> Result<Self, Lost> {
+        let mut remote = Self {
+            talk: Conversation::new(),
+            link,
+            window: Window::new(),
+            block: None,
+            requests: None,
+            began: Instant::now(),
+        };
+        while !remote.talk.is_ready() {
+            remote.link.exchange(&mut remote.talk)?;
+            if let Some((id, _)) = remote.talk.next()? {
+                return Err(stray(id).into());
+            }
+        }
+        Ok(remote)
+    }
+
+    /// Bounds the traffic, in bits a second (`-l`).
+    pub(crate) fn limit_rate(&mut self, bits: u64) {
+        self.link.set_pace(bits);
+        // What is under way is what a cancelled transfer waits for.
+        self.window = Window::bounded(32 * 1024, (bits / 8).max(32 * 1024));
+    }
+
+    /// Moves so many bytes with a request (`-B`), as far as the server takes it.
+    pub(crate) fn set_block(&mut self, bytes: u32) {
+        self.block = Some(bytes.max(1));
+    }
+
+    /// Has no more requests under way (`-R`).
+    pub(crate) fn set_requests(&mut self, count: usize) {
+        self.requests = Some(count.max(1));
+    }
+
+    /// What the server offers.
+    pub(crate) fn offers(&self) -> &Offers {
+        self.talk.offers()
+    }
+
+    /// The `ssh` child's process id.
+    pub(crate) fn child_id(&self) -> u32 {
+        self.link.child_id()
+    }
+
+    /// Ends the conversation and waits for the child.
+    pub(crate) fn finish(self) -> io::Result<ExitStatus> {
+        self.link.finish()
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub(super) fn read_len(&self) -> u32 {
+        let most = self.talk.offers().read_len();
+        self.block.map_or(most, |block| block.min(most))
+    }
+
+    pub(super) fn write_len(&self) -> u32 {
+        let most = self.talk.offers().write_len();
+        self.block.map_or(most, |block| block.min(most))
+    }
+
+    /// Asks, waits, and has `take` look at the answer.
+    fn ask<T>(
+        &mut self,
+        request: &Request<'_>,
+        take: impl FnOnce(Answer<'_>) -> Option<T>,
+    ) -> Result<T, Fault> {
+        let now = self.now();
+        let stamp = self.window.asked(now, 0);
+        let id = self.talk.ask(request);
+        loop {
+            // What was asked must not lie here while an answer is waited for.
+            let now = self.began.elapsed();
+            if let Some((got, answer)) = self.talk.next()? {
+                if got != id {
+                    return Err(stray(got).into());
+                }
+                self.window.answered(now, stamp, 0, 0);
+                let named = answer.name();
+                if let Answer::Refused(status) = answer {
+                    return Err(Refusal::from(status).into());
+                }
+                return take(answer).ok_or_else(|| unfit(request.name(), named).into());
+            }
+            self.link.exchange(&mut self.talk)?;
+        }
+    }
+
+    fn done(&mut self, request: &Request<'_>) -> Result<(), Fault> {
+        self.ask(request, |answer| matches!(answer, Answer::Done).then_some(()))
+    }
+
+    fn attrs(&mut self, request: &Request<'_>) -> Result<Attrs, Fault> {
+        self.ask(request, |answer| match answer {
+            Answer::Attrs(attrs) => Some(attrs),
+            _ => None,
+        })
+    }
+
+    fn path(&mut self, request: &Request<'_>) -> Result<Vec<u8>, Fault> {
+        self.ask(request, |answer| match answer {
+            Answer::Path(path) => Some(path.to_vec()),
+            _ => None,
+        })
+    }
+
+    fn handle(&mut self, request: &Request<'_>) -> Result<Vec<u8>, Fault> {
+        self.ask(request, |answer| match answer {
+            Answer::Handle(handle) => Some(handle.to_vec()),
+            _ => None,
+        })
+    }
+
+    /// An extended request, if the server announced it.
+    fn extended<'a>(
+        &self,
+        extended: Extended<'a>,
+        name: &'static str,
+    ) -> Result<Request<'a>, Fault> {
+        if self.offers().takes(&extended) {
+            Ok(Request::Extended(extended))
+        } else {
+            Err(Fault::Unsupported(name))
+        }
+    }
+
+    /// What is known of a file; of what a link points to.
+    pub(crate) fn stat(&mut self, path: &[u8]) -> Result<Attrs, Fault> {
+        self.attrs(&Request::Stat { path })
+    }
+
+    /// What is known of a file, or of a link itself.
+    pub(crate) fn lstat(&mut self, path: &[u8]) -> Result<Attrs, Fault> {
+        self.attrs(&Request::Lstat { path })
+    }
+
+    /// The absolute path of what is there.
+    pub(crate) fn realpath(&mut self, path: &[u8]) -> Result<Vec<u8>, Fault> {
+        self.path(&Request::Realpath { path })
+    }
+
+    /// The same, with `~` understood; without the extension as
+    /// [`Self::realpath`].
+    pub(crate) fn expand_path(&mut self, path: &[u8]) -> Result<Vec<u8>, Fault> {
+        match self.extended(Extended::ExpandPath { path }, "expand-path") {
+            Ok(request) => self.path(&request),
+            Err(_) => self.realpath(path),
+        }
+    }
+
+    /// Where a user is at home; of the empty name, whoever is logged in.
+    pub(crate) fn home_directory(&mut self, user: &[u8]) -> Result<Vec<u8>, Fault> {
+        let request = self.extended(Extended::HomeDirectory { user }, "home-directory")?;
+        self.path(&request)
+    }
+
+    /// What a link points to.
+    pub(crate) fn read_link(&mut self, path: &[u8]) -> Result<Vec<u8>, Fault> {
+        self.path(&Request::Readlink { path })
+    }
+
+    /// All files in a folder, `.` and `..` too if the server sends them, in its
+    /// order.
+    pub(crate) fn read_dir(&mut self, path: &[u8]) -> Result<Vec<DirEntry>, Fault> {
+        let handle = self.handle(&Request::Opendir { path })?;
+        let mut entries = Vec::new();
+        let mut asked = 0;
+        let mut outcome = Ok(());
+        let mut ended = false;
+        while !ended || asked > 0 {
+            while !ended && asked < LISTING {
+                self.talk.ask(&Request::Readdir { handle: &handle });
+                asked += 1;
+            }
+            while let Some((_, answer)) = self.talk.next()? {
+                asked -= 1;
+                match answer {
+                    Answer::Names(names) if names.count() > 0 => {
+                        entries.extend(names.iter().map(|entry| DirEntry {
+                            name: entry.name.to_vec(),
+                            long: entry.long.to_vec(),
+                            attrs: entry.attrs,
+                        }));
+                    }
+                    Answer::Refused(status) => {
+                        // The rest of what was asked may fail as well.
+                        ended = true;
+                        outcome = Err(Refusal::from(status).into());
+                    }
+                    _ => ended = true,
+                }
+            }
+            if asked > 0 {
+                self.link.exchange(&mut self.talk)?;
+            }
+        }
+        // Nothing depends on how that goes.
+        let closed = self.done(&Request::Close { handle: &handle });
+        if let Err(Fault::Lost(why)) = closed {
+            return Err(Fault::Lost(why));
+        }
+        outcome.map(|()| entries)
+    }
+
+    /// Makes a folder.
+    pub(crate) fn mkdir(&mut self, path: &[u8], mode: u32) -> Result<(), Fault> {
+        let attrs = Attrs::with_mode(mode);
+        self.done(&Request::Mkdir { path, attrs })
+    }
+
+    /// Removes an empty folder.
+    pub(crate) fn rmdir(&mut self, path: &[u8]) -> Result<(), Fault> {
+        self.done(&Request::Rmdir { path })
+    }
+
+    /// Removes a file.
+    pub(crate) fn remove(&mut self, path: &[u8]) -> Result<(), Fault> {
+        self.done(&Request::Remove { path })
+    }
+
+    /// Renames a file, over what is there if the server can; `legacy` asks as
+    /// the draft has it.
+    pub(crate) fn rename(&mut self, from: &[u8], to: &[u8], legacy: bool) -> Result<(), Fault> {
+        let posix = self.extended(Extended::PosixRename { from, to }, "posix-rename");
+        match posix {
+            Ok(request) if !legacy => self.done(&request),
+            _ => self.done(&Request::Rename { from, to }),
+        }
+    }
+
+    /// Makes a symbolic link.
+    pub(crate) fn symlink(&mut self, target: &[u8], link: &[u8]) -> Result<(), Fault> {
+        self.done(&Request::Symlink { target, link })
+    }
+
+    /// Makes a hard link.
+    pub(crate) fn hardlink(&mut self, from: &[u8], to: &[u8]) -> Result<(), Fault> {
+        let request = self.extended(Extended::Hardlink { from, to }, "hardlink@openssh.com")?;
+        self.done(&request)
+    }
+
+    /// Sets what is given of a file's attributes; with `link`, of a link
+    /// itself.
+    pub(crate) fn set_attrs(
+        &mut self,
+        path: &[u8],
+        attrs: Attrs,
+        link: bool,
+    ) -> Result<(), Fault> {
+        if link {
+            let request =
+                self.extended(Extended::Lsetstat { path, attrs }, "lsetstat@openssh.com")?;
+            return self.done(&request);
+        }
+        self.done(&Request::Setstat { path, attrs })
+    }
+
+    /// Sets a file's mode.
+    pub(crate) fn chmod(&mut self, path: &[u8], mode: u32, link: bool) -> Result<(), Fault> {
+        self.set_attrs(path, Attrs::with_mode(mode), link)
+    }
+
+    /// Sets who owns a file.
+    pub(crate) fn chown(&mut self, path: &[u8], owner: Owner, link: bool) -> Result<(), Fault> {
+        let attrs = Attrs {
+            owner: Some(owner),
+            ..Attrs::default()
+        };
+        self.set_attrs(path, attrs, link)
+    }
+
+    /// Sets a file's times.
+    pub(crate) fn utimes(&mut self, path: &[u8], times: Times) -> Result<(), Fault> {
+        let attrs = Attrs {
+            times: Some(times),
+            ..Attrs::default()
+        };
+        self.set_attrs(path, attrs, false)
+    }
+
+    /// The figures of the file system that a file is in.
+    pub(crate) fn statvfs(&mut self, path: &[u8]) -> Result<Statvfs, Fault> {
+        let request = self.extended(Extended::Statvfs { path }, "statvfs@openssh.com")?;
+        self.ask(&request, |answer| match answer {
+            Answer::Statvfs(figures) => Some(figures),
+            _ => None,
+        })
+    }
+
+    /// The names of users and groups; empty for those that have none.
+    pub(crate) fn users_groups(
+        &mut self,
+        uids: &[u32],
+        gids: &[u32],
+    ) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), Fault> {
+        let list = |ids: &[u32]| ids.iter().flat_map(|id| id.to_be_bytes()).collect();
+        let (uids, gids): (Vec<u8>, Vec<u8>) = (list(uids), list(gids));
+        let extended = Extended::UsersGroupsById {
+            uids: &uids,
+            gids: &gids,
+        };
+        let request = self.extended(extended, "users-groups-by-id@openssh.com")?;
+        self.ask(&request, |answer| match answer {
+            Answer::Accounts(accounts) => {
+                let owned = |names: &[&[u8]]| names.iter().map(|name| name.to_vec()).collect();
+                Some((owned(&accounts.users), owned(&accounts.groups)))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether the server copies files by itself.
+    pub(crate) fn can_copy(&self) -> bool {
+        self.offers().has(name::COPY_DATA)
+    }
+
+    /// Copies a file on the server.
+    pub(crate) fn copy(&mut self, from: &[u8], to: &[u8]) -> Result<(), Fault> {
+        if !self.can_copy() {
+            return Err(Fault::Unsupported("copy-data"));
+        }
+        let attrs = Attrs::with_mode(self.stat(from)?.mode.unwrap_or(0o666) & 0o777);
+        let source = self.handle(&Request::Open {
+            path: from,
+            how: Open::READ,
+            attrs: Attrs::default(),
+        })?;
+        let target = self.handle(&Request::Open {
+            path: to,
+            how: Open::WRITE.and(Open::CREATE).and(Open::TRUNCATE),
+            attrs,
+        });
+        let outcome = match &target {
+            Ok(target) => self.done(&Request::Extended(Extended::CopyData {
+                from: &source,
+                from_offset: 0,
+                len: 0,
+                to: target,
+                to_offset: 0,
+            })),
+            Err(_) => Ok(()),
+        };
+        let closed = self.done(&Request::Close { handle: &source });
+        let target = target?;
+        let written = self.done(&Request::Close { handle: &target });
+        outcome.and(written).and(closed)
+    }
+}
+
+/// An answer to what nobody waits for.
+pub(super) fn stray(id: RequestId) -> Error {
+    Error::Unawaited(id)
+}
+
+/// An answer of a kind that this request cannot have. The engine has checked
+/// that; what is left are answers that say that there is no more.
+fn unfit(request: &'static str, got: &'static str) -> Error {
+    Error::WrongAnswer {
+        request,
+        expected: "another answer",
+        got,
+    }
+}
