@@ -28,7 +28,10 @@ fn main() {
     let (Some(found), Some(out)) = (found, env::var_os("OUT_DIR")) else {
         return;
     };
-    let shown: Vec<_> = found.iter().map(|path| path.display().to_string()).collect();
+    let shown: Vec<_> = found
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     let script = format!("GROUP ( {} )\n", shown.join(" "));
     if fs::write(Path::new(&out).join("libgcc_s.so"), script).is_ok() {
         println!("cargo::rustc-link-search=native={}", out.display());

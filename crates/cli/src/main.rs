@@ -29,6 +29,7 @@ mod sk;
 mod sk_helper;
 mod ssh;
 mod text;
+mod transfer;
 mod wildcard;
 
 use crate::text::err;

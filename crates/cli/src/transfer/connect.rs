@@ -163,7 +163,12 @@ mod tests {
     #[test]
     fn arguments_are_in_the_usual_order() {
         assert_eq!(
-            args(Caller::Sftp, &["-v", "-C"], Some(99), Service::Subsystem("sftp".into())),
+            args(
+                Caller::Sftp,
+                &["-v", "-C"],
+                Some(99),
+                Service::Subsystem("sftp".into())
+            ),
             "[-oForwardX11 no][-oPermitLocalCommand no][-oClearAllForwardings yes]\
              [-oControlMaster no][-v][-C][-oForwardAgent no][-oPort 99][-l][u][-s][--][h][sftp]"
         );
@@ -173,7 +178,12 @@ mod tests {
              [-oControlMaster no][-oForwardAgent no][--][h][/foo]"
         );
         assert_eq!(
-            args(Caller::Scp, &["-q", "-v"], Some(3), Service::Subsystem("sftp".into())),
+            args(
+                Caller::Scp,
+                &["-q", "-v"],
+                Some(3),
+                Service::Subsystem("sftp".into())
+            ),
             "[-x][-oPermitLocalCommand=no][-oClearAllForwardings=yes][-oRemoteCommand=none]\
              [-oRequestTTY=no][-oControlMaster=no][-q][-v][-oForwardAgent=no][-p][3][-l][u]\
              [-s][--][h][sftp]"

@@ -21,6 +21,15 @@ pub(crate) struct DirEntry {
     pub attrs: Attrs,
 }
 
+/// Names of users and groups, in the order of the numbers that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct AccountNames {
+    /// Of users.
+    pub users: Vec<Vec<u8>>,
+    /// Of groups.
+    pub groups: Vec<Vec<u8>>,
+}
+
 /// How many READDIRs are under way: a server answers each with a hundred names
 /// or so, and the way to it may be long.
 const LISTING: usize = 16;
@@ -132,7 +141,9 @@ impl Remote {
     }
 
     fn done(&mut self, request: &Request<'_>) -> Result<(), Fault> {
-        self.ask(request, |answer| matches!(answer, Answer::Done).then_some(()))
+        self.ask(request, |answer| {
+            matches!(answer, Answer::Done).then_some(())
+        })
     }
 
     fn attrs(&mut self, request: &Request<'_>) -> Result<Attrs, Fault> {
@@ -286,12 +297,7 @@ impl Remote {
 
     /// Sets what is given of a file's attributes; with `link`, of a link
     /// itself.
-    pub(crate) fn set_attrs(
-        &mut self,
-        path: &[u8],
-        attrs: Attrs,
-        link: bool,
-    ) -> Result<(), Fault> {
+    pub(crate) fn set_attrs(&mut self, path: &[u8], attrs: Attrs, link: bool) -> Result<(), Fault> {
         if link {
             let request =
                 self.extended(Extended::Lsetstat { path, attrs }, "lsetstat@openssh.com")?;
@@ -337,7 +343,7 @@ impl Remote {
         &mut self,
         uids: &[u32],
         gids: &[u32],
-    ) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), Fault> {
+    ) -> Result<AccountNames, Fault> {
         let list = |ids: &[u32]| ids.iter().flat_map(|id| id.to_be_bytes()).collect();
         let (uids, gids): (Vec<u8>, Vec<u8>) = (list(uids), list(gids));
         let extended = Extended::UsersGroupsById {
@@ -348,7 +354,10 @@ impl Remote {
         self.ask(&request, |answer| match answer {
             Answer::Accounts(accounts) => {
                 let owned = |names: &[&[u8]]| names.iter().map(|name| name.to_vec()).collect();
-                Some((owned(&accounts.users), owned(&accounts.groups)))
+                Some(AccountNames {
+                    users: owned(&accounts.users),
+                    groups: owned(&accounts.groups),
+                })
             }
             _ => None,
         })

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::buffers::{Inbox, Outbox};
 use super::{Error, Offers};
 use crate::msg::{
-    Accounts, Attrs, Code, Extended, FileHashes, Limits, Names, Reply, Request, Statvfs, Status,
+    Accounts, Attrs, Code, Extended, FileHashes, Limits, Names, Reply, Request, Status, Statvfs,
     Version, encode_init, name,
 };
 use crate::{VERSION, frame, limits};
@@ -271,7 +271,10 @@ impl Conversation {
     }
 
     /// The next answer, if it has come. An error is for ever.
-    #[expect(clippy::should_implement_trait, reason = "what it returns borrows from it")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "what it returns borrows from it"
+    )]
     pub fn next(&mut self) -> Result<Option<(RequestId, Answer<'_>)>, Error> {
         let found = self.advance();
         let Self { state, inbox, .. } = self;

@@ -141,7 +141,9 @@ impl Window {
 
 fn per_second(bytes: u64, span: Duration) -> Option<u64> {
     let micros = span.as_micros();
-    let rate = u128::from(bytes).saturating_mul(1_000_000).checked_div(micros)?;
+    let rate = u128::from(bytes)
+        .saturating_mul(1_000_000)
+        .checked_div(micros)?;
     Some(u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
