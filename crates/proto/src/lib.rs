@@ -28,6 +28,7 @@ pub mod kex;
 pub mod limits;
 pub mod mux;
 mod output;
+pub mod socks;
 pub mod transport;
 
 pub use connection::{

@@ -54,8 +54,10 @@ pub const PROMPTS: usize = 256;
 /// Channels of one connection, open or not yet forgotten.
 pub const CHANNELS: usize = 4096;
 
-/// Channels that the peer asked for and the application has not decided.
-pub const PENDING_OPENS: usize = 128;
+/// Channels that the peer asked for and the application has not decided: a
+/// browser behind a forwarding opens hundreds at once, and each may wait for a
+/// name service.
+pub const PENDING_OPENS: usize = 1024;
 
 /// Requests of the peer on one channel that wait for their answers.
 pub const PENDING_REQUESTS: usize = 128;
