@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use carrick_proto::mux::{ChannelError, ChannelId, Request, RequestId};
+use carrick_proto::transport::Ident;
 use carrick_proto::{Channels, Client, Misuse, Side};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -26,7 +27,7 @@ use crate::shared::{ChannelState, State};
 pub struct Channel<S: Side = Client> {
     inner: Arc<Inner<S>>,
     /// What the last piece of data held beyond the reader's buffer.
-    left: Bytes,
+    pub(crate) left: Bytes,
 }
 
 struct Inner<S: Side> {
@@ -229,6 +230,25 @@ impl<S: Side> Channel<S> {
         self.with(|state, id| {
             state.over.is_some() || state.channels.get(&id).is_none_or(|channel| channel.closed)
         })
+    }
+
+    /// Whether the other side has closed the channel without saying that its
+    /// data was at an end. From our own kind that means that what it read from
+    /// was reset, and did not end; others may close every channel so.
+    pub fn is_cut(&self) -> bool {
+        let state = self.inner.handle.shared().lock();
+        state
+            .channels
+            .get(&self.inner.id)
+            .is_some_and(|channel| channel.cut)
+    }
+
+    /// Whether what the other side of this channel stands for was reset.
+    pub(crate) fn is_reset(&self) -> bool {
+        let state = self.inner.handle.shared().lock();
+        let cut = |channel: &ChannelState| channel.cut;
+        state.channels.get(&self.inner.id).is_some_and(cut)
+            && state.conn.peer_ident().is_some_and(Ident::is_carrick)
     }
 
     /// By which names the other side is to be asked for agent forwarding.

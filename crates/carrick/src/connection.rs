@@ -87,6 +87,10 @@ impl<S: Side> Connection<S> {
         self.handle.shared().with(step)
     }
 
+    pub(crate) fn handle(&self) -> &Handle<S> {
+        &self.handle
+    }
+
     /// What is inside, for tests.
     #[cfg(test)]
     pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, State<S>> {
@@ -115,10 +119,7 @@ impl<S: Side> Connection<S> {
     pub async fn accept_open(&self) -> Option<Incoming<S>> {
         let shared = self.handle.shared();
         let (id, kind) = poll_fn(|cx| shared.lock().poll_offer(cx)).await?;
-        Some(Incoming {
-            kind,
-            offer: Some((self.handle.clone(), id)),
-        })
+        Some(Incoming::new(self.handle.clone(), id, kind))
     }
 
     /// Makes a global request that wants no reply.
@@ -136,38 +137,33 @@ impl<S: Side> Connection<S> {
 
     /// Makes a global request: the reply's data if it was granted.
     pub async fn global_request(&self, request: GlobalRequest) -> Result<Option<Bytes>, Error> {
+        self.ask(&request, |_, _| ())?.reply().await
+    }
+
+    /// Makes a global request whose reply is waited for later. `register` is
+    /// run before anything can come of it.
+    pub(crate) fn ask(
+        &self,
+        request: &GlobalRequest,
+        register: impl FnOnce(&mut State<S>, GlobalId),
+    ) -> Result<AskedGlobal<S>, Error> {
         let id = self.with(|state| {
             state.check()?;
             let mut channels = state
                 .conn
                 .channels()
                 .ok_or(Error::Misuse(Misuse::WrongPhase))?;
-            let id = channels.global_request(&request, true)?;
+            let id = channels.global_request(request, true)?;
             state
                 .global_replies
                 .insert(id, Reply::Waiting(Waiters::default()));
+            register(state, id);
             Ok::<_, Error>(id)
         })?;
-        let _forget = Forget {
-            handle: &self.handle,
+        Ok(AskedGlobal {
+            handle: self.handle.clone(),
             id,
-        };
-        poll_fn(|cx| {
-            let mut state = self.handle.shared().lock();
-            let over = state.check();
-            match state.global_replies.get_mut(&id) {
-                Some(Reply::Waiting(waiters)) if over.is_ok() => {
-                    waiters.add(cx);
-                    return Poll::Pending;
-                }
-                _ => {}
-            }
-            match state.global_replies.get(&id) {
-                Some(Reply::Here(ok, data)) => Poll::Ready(Ok(ok.then(|| data.clone()))),
-                _ => Poll::Ready(over.and(Err(Error::ChannelClosed))),
-            }
         })
-        .await
     }
 
     /// The next global request of the other side; `None` at the end of the
@@ -246,13 +242,33 @@ impl<S: Side> Connection<S> {
     }
 }
 
-/// Forgets a reply that nobody waits for any more.
-struct Forget<'a, S: Side> {
-    handle: &'a Handle<S>,
+/// A global request of ours that waits for its reply. Dropping it forgets the
+/// reply.
+pub(crate) struct AskedGlobal<S: Side> {
+    handle: Handle<S>,
     id: GlobalId,
 }
 
-impl<S: Side> Drop for Forget<'_, S> {
+impl<S: Side> AskedGlobal<S> {
+    /// Waits for the reply: its data if the request was granted.
+    pub(crate) async fn reply(&self) -> Result<Option<Bytes>, Error> {
+        poll_fn(|cx| {
+            let mut state = self.handle.shared().lock();
+            let over = state.check();
+            match state.global_replies.get_mut(&self.id) {
+                Some(Reply::Waiting(waiters)) if over.is_ok() => {
+                    waiters.add(cx);
+                    Poll::Pending
+                }
+                Some(Reply::Here(ok, data)) => Poll::Ready(Ok(ok.then(|| data.clone()))),
+                _ => Poll::Ready(over.and(Err(Error::ChannelClosed))),
+            }
+        })
+        .await
+    }
+}
+
+impl<S: Side> Drop for AskedGlobal<S> {
     fn drop(&mut self) {
         // Wakers are dropped outside the lock: they may own what needs it.
         let reply = self.handle.shared().lock().global_replies.remove(&self.id);
@@ -278,6 +294,13 @@ pub struct Incoming<S: Side = Client> {
 }
 
 impl<S: Side> Incoming<S> {
+    pub(crate) fn new(handle: Handle<S>, id: ChannelId, kind: Open) -> Self {
+        Self {
+            kind,
+            offer: Some((handle, id)),
+        }
+    }
+
     /// Opens the channel.
     pub fn accept(mut self) -> Result<Channel<S>, Error> {
         let (handle, id) = self.offer.take().ok_or(Error::ChannelClosed)?;

@@ -25,6 +25,8 @@ pub enum Error {
     RequestRefused(&'static str),
     /// The channel is closed.
     ChannelClosed,
+    /// The other side listens, but does not say at which port.
+    NoPort,
 }
 
 impl std::fmt::Display for Error {
@@ -39,6 +41,7 @@ impl std::fmt::Display for Error {
             Self::OpenRefused { reason, text } => write!(f, "open failed: {reason}: {text}"),
             Self::RequestRefused(what) => write!(f, "{what} request failed on channel"),
             Self::ChannelClosed => f.write_str("channel is closed"),
+            Self::NoPort => f.write_str("invalid allocated port for remote forward"),
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod client;
 mod connection;
 mod driver;
 mod error;
+pub mod forward;
 mod join;
 pub mod log;
 mod pieces;

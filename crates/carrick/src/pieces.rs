@@ -25,6 +25,14 @@ pub struct Pieces {
 }
 
 impl Pieces {
+    /// Adds what was taken from the channel before.
+    pub(crate) fn push(&mut self, piece: Bytes) {
+        if !piece.is_empty() {
+            self.bytes += piece.len();
+            self.queue.push_back(piece);
+        }
+    }
+
     /// Takes what there is. Ready when there is something to write (`true`), or
     /// when everything was written and nothing more will come (`false`).
     pub fn poll_gather<S: Side>(
@@ -35,10 +43,7 @@ impl Pieces {
     ) -> Poll<bool> {
         while !self.ended && self.queue.len() < PIECES && self.bytes < ENOUGH {
             match channel.poll_take(cx, stream) {
-                Poll::Ready(Some(piece)) => {
-                    self.bytes += piece.len();
-                    self.queue.push_back(piece);
-                }
+                Poll::Ready(Some(piece)) => self.push(piece),
                 Poll::Ready(None) => self.ended = true,
                 Poll::Pending => break,
             }

@@ -16,6 +16,7 @@ use carrick_wire::names::ext;
 
 use crate::agent::Names;
 use crate::error::{Error, printable};
+use crate::forward::remote::Listeners;
 
 /// A connection's state, behind its lock.
 pub(crate) struct Shared<S: Side> {
@@ -35,6 +36,8 @@ pub(crate) struct State<S: Side> {
     /// Channels the peer asked for, and who waits for one.
     pub(crate) offers: VecDeque<(ChannelId, Open)>,
     pub(crate) offer_waiters: Waiters,
+    /// Where the other side listens for us: its channels go there.
+    pub(crate) listeners: Listeners,
     pub(crate) global_requests: VecDeque<(GlobalRequest, Option<GlobalId>)>,
     pub(crate) global_waiters: Waiters,
     pub(crate) global_replies: HashMap<GlobalId, Reply>,
@@ -80,6 +83,8 @@ pub(crate) struct ChannelState {
     pub(crate) replies: HashMap<RequestId, Option<bool>>,
     pub(crate) eof: bool,
     pub(crate) closed: bool,
+    /// The other side closed it without saying that its data was at an end.
+    pub(crate) cut: bool,
     /// Who waits for data, for standard error, for room, for requests and replies.
     pub(crate) data: Waiters,
     pub(crate) stderr: Waiters,
@@ -129,6 +134,7 @@ impl<S: Side> Shared<S> {
                 channels: HashMap::new(),
                 offers: VecDeque::new(),
                 offer_waiters: Waiters::default(),
+                listeners: Listeners::default(),
                 global_requests: VecDeque::new(),
                 global_waiters: Waiters::default(),
                 global_replies: HashMap::new(),
@@ -240,6 +246,7 @@ impl<S: Side> State<S> {
             &mut self.over_waiters,
         ];
         waiters.into_iter().for_each(Waiters::wake);
+        self.listeners.wake_all();
     }
 
     /// Why nothing more can come, if so.
@@ -263,8 +270,10 @@ impl<S: Side> State<S> {
                 );
             }
             ChannelEvent::OpenRequest { id, kind } => {
-                self.offers.push_back((id, kind));
-                self.offer_waiters.wake();
+                if let Some(kind) = self.listeners.take(id, kind) {
+                    self.offers.push_back((id, kind));
+                    self.offer_waiters.wake();
+                }
             }
             ChannelEvent::Request { id, request, reply } => {
                 self.at(id, |channel| {
@@ -290,6 +299,7 @@ impl<S: Side> State<S> {
                 channel.news.wake();
             }),
             ChannelEvent::Closed(id) => self.at(id, |channel| {
+                channel.cut = !channel.eof;
                 channel.eof = true;
                 channel.closed = true;
                 channel.wake_all();
@@ -299,6 +309,7 @@ impl<S: Side> State<S> {
                 self.global_waiters.wake();
             }
             ChannelEvent::GlobalReply { id, ok, data } => {
+                self.listeners.replied(id, ok, &data);
                 if let Some(slot) = self.global_replies.get_mut(&id)
                     && let Reply::Waiting(mut waiters) =
                         std::mem::replace(slot, Reply::Here(ok, data))
