@@ -67,7 +67,11 @@ def key_cases(client, keys):
         echo(client, COMPRESSIBLE, options=['Compression=yes'])
         echo(client, COMPRESSIBLE, options=['Compression=yes', 'RekeyLimit=256K', 'Ciphers=aes128-ctr'])
 
+    def bound(word):
+        return Case(f'PubkeyAuthentication {word}', lambda: echo(client, b'key', options=[f'PubkeyAuthentication={word}']))
+
     return [Case(f'user key {algorithm}', by_key(algorithm, kind)) for algorithm, kind in USER_ALGORITHMS] + [
+        bound('unbound'), bound('host-bound'),
         Case('compression', compressed), Case('no compression', lambda: echo(client, COMPRESSIBLE, options=['Compression=no']))]
 
 
