@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::pipe::fcntl_setpipe_size;
 
 use super::args::Args;
+use super::children;
 use crate::place::Remote;
 use crate::sister;
 use crate::text::{err, os_error, printable_bytes};
@@ -61,7 +62,7 @@ impl Carrier {
     /// Waits for its end; whether all went well. Nobody may hold the pipes to
     /// it any more.
     pub(super) fn end(mut self) -> bool {
-        self.0.wait().is_ok_and(|status| status.success())
+        children::wait(&mut self.0).is_ok_and(|status| status.success())
     }
 }
 
@@ -172,16 +173,21 @@ fn run(args: &Args, command: &mut Command) -> bool {
         err!("Executing: {}{words}\n", shown(command.get_program()));
     }
     spawn(command)
-        .and_then(|mut child| child.wait().ok())
+        .and_then(|mut child| children::wait(&mut child).ok())
         .is_some_and(|status| status.success())
 }
 
 fn spawn(command: &mut Command) -> Option<Child> {
-    let spawned = command.spawn();
-    if let Err(e) = &spawned {
-        err!("{}: {}\n", shown(command.get_program()), os_error(e));
+    match command.spawn() {
+        Ok(child) => {
+            children::began(child.id());
+            Some(child)
+        }
+        Err(e) => {
+            err!("{}: {}\n", shown(command.get_program()), os_error(&e));
+            None
+        }
     }
-    spawned.ok()
 }
 
 fn shown(word: &OsStr) -> String {

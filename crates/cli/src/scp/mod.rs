@@ -11,6 +11,7 @@
 mod args;
 mod asked;
 mod carrier;
+mod children;
 mod copy;
 mod far;
 mod legacy;
@@ -21,6 +22,8 @@ mod record;
 mod sink;
 mod source;
 mod talk;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -50,7 +53,11 @@ pub(crate) fn main(argv: Vec<OsString>) -> ExitCode {
         log::set_level(level);
     }
     let well = match args.role {
-        Role::Caller => copy::run(&args),
+        Role::Caller => {
+            // Without it a signal ends scp alone, and ssh notices soon after.
+            let _ = children::end_with_us();
+            copy::run(&args)
+        }
         Role::Source | Role::Sink => Ok(far::run(&args)),
     };
     match well {
