@@ -5,6 +5,7 @@
 //! - [`msg`]: what is on the wire.
 //! - [`client`]: the client's side of a conversation.
 //! - [`frame`]: messages cut out of a byte stream.
+//! - [`server`]: the engine of a server.
 //!
 //! Everything here runs over any byte stream and neither reads nor writes one
 //! itself: the caller moves the bytes.
@@ -27,6 +28,7 @@ pub mod client;
 pub mod frame;
 pub mod limits;
 pub mod msg;
+pub mod server;
 
 /// The protocol version that is spoken.
 pub const VERSION: u32 = 3;
