@@ -7,8 +7,11 @@
 //! - [`frame`]: messages cut out of a byte stream.
 //! - [`server`]: the engine of a server.
 //!
-//! Everything here runs over any byte stream and neither reads nor writes one
-//! itself: the caller moves the bytes.
+//! - `local` (a feature): this machine's files behind a server, and the
+//!   program `sftp-server`.
+//!
+//! Everything but `local` runs over any byte stream and neither reads nor
+//! writes one itself: the caller moves the bytes.
 //!
 //! Invariant: no function here panics on any input, and none allocates more
 //! than a small multiple of its input.
@@ -27,6 +30,8 @@
 pub mod client;
 pub mod frame;
 pub mod limits;
+#[cfg(feature = "local")]
+pub mod local;
 pub mod msg;
 pub mod server;
 

@@ -83,7 +83,7 @@ impl<B: Backend, J: Journal> Server<B, J> {
             Name(path)
         );
         let whole = self.backend.expand(path).inspect_err(|failure| {
-            note!(self.journal, Error, "expand \"{}\": {failure}", Name(path));
+            note!(self.journal, Error, "tilde_expand: {failure}");
         })?;
         note!(self.journal, Verbose, "expand \"{}\"", Name(&whole));
         self.backend.realpath(&whole).map(Answer::Path)

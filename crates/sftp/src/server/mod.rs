@@ -42,7 +42,8 @@ pub use policy::{Policy, REQUESTS, Verdict};
 
 use backend::Answer;
 use handles::{At, Entry, Handles, OpenFile, Opened};
-use journal::{Name, note};
+pub(crate) use journal::Name;
+use journal::note;
 
 use crate::frame;
 use crate::msg::{self, Code, Extended, Extension, Reply, Request, Status, Version};
