@@ -9,7 +9,6 @@ mod agent;
 mod agent_socket;
 mod connect;
 mod copy_id;
-mod getopt;
 mod helper;
 mod home;
 mod keyfile;
@@ -24,6 +23,7 @@ mod place;
 mod prompt;
 mod scp;
 mod services;
+mod sftp_server;
 mod sister;
 mod sk;
 mod sk_helper;
@@ -33,6 +33,7 @@ mod transfer;
 mod wildcard;
 
 use crate::text::err;
+use carrick_config::getopt;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -43,6 +44,7 @@ type Program = fn(Vec<OsString>) -> ExitCode;
 
 const PROGRAMS: &[(&str, Program)] = &[
     ("scp", scp::main),
+    ("sftp-server", sftp_server::main),
     ("ssh", ssh::main),
     ("ssh-add", add::main),
     ("ssh-agent", agent::main),

@@ -25,6 +25,7 @@ pub mod algorithms;
 pub mod command_line;
 mod error;
 pub mod forward;
+pub mod getopt;
 pub mod glob;
 pub mod hooks;
 mod keyword;

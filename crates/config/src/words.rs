@@ -297,6 +297,25 @@ words! {
        "LOCAL0" => Local0, "LOCAL1" => Local1, "LOCAL2" => Local2, "LOCAL3" => Local3,
        "LOCAL4" => Local4, "LOCAL5" => Local5, "LOCAL6" => Local6, "LOCAL7" => Local7]
 }
+impl SyslogFacility {
+    /// Its number (RFC 5424 section 6.2.1).
+    pub fn number(self) -> u8 {
+        match self {
+            Self::User => 1,
+            Self::Daemon => 3,
+            Self::Auth => 4,
+            Self::AuthPriv => 10,
+            Self::Local0 => 16,
+            Self::Local1 => 17,
+            Self::Local2 => 18,
+            Self::Local3 => 19,
+            Self::Local4 => 20,
+            Self::Local5 => 21,
+            Self::Local6 => 22,
+            Self::Local7 => 23,
+        }
+    }
+}
 words! {
     /// FingerprintHash; the words are those of every digest OpenSSH knows.
     FingerprintHash {

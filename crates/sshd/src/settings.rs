@@ -5,7 +5,7 @@ use std::io;
 
 use carrick_config::hooks::{FileText, Hooks, Level as NoteLevel, local};
 use carrick_config::sshd::{ConnectionSpec, Options, Source};
-use carrick_config::words::{FingerprintHash, LogLevel, PermitTunnel, SyslogFacility};
+use carrick_config::words::{FingerprintHash, LogLevel, PermitTunnel};
 use carrick_config::{Error, Origin};
 use carrick_sys::passwd;
 
@@ -187,7 +187,7 @@ pub fn start_log(options: &Options, to_stderr: bool) {
     let sink = if to_stderr {
         Sink::Stderr
     } else {
-        Sink::Syslog(facility(options.syslog_facility), NAME)
+        Sink::Syslog(options.syslog_facility.number(), NAME)
     };
     log::start(level_of(options.log_level), sink);
 }
@@ -214,24 +214,6 @@ pub fn level_of(level: LogLevel) -> Level {
         LogLevel::Debug1 => Level::Debug1,
         LogLevel::Debug2 => Level::Debug2,
         LogLevel::Debug3 => Level::Debug3,
-    }
-}
-
-/// The system log's number of a facility (RFC 5424 section 6.2.1).
-fn facility(facility: SyslogFacility) -> u8 {
-    match facility {
-        SyslogFacility::User => 1,
-        SyslogFacility::Daemon => 3,
-        SyslogFacility::Auth => 4,
-        SyslogFacility::AuthPriv => 10,
-        SyslogFacility::Local0 => 16,
-        SyslogFacility::Local1 => 17,
-        SyslogFacility::Local2 => 18,
-        SyslogFacility::Local3 => 19,
-        SyslogFacility::Local4 => 20,
-        SyslogFacility::Local5 => 21,
-        SyslogFacility::Local6 => 22,
-        SyslogFacility::Local7 => 23,
     }
 }
 

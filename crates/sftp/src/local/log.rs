@@ -13,8 +13,22 @@ use crate::server::{Journal, Level};
 pub enum Where {
     /// Standard error.
     Stderr,
-    /// The system log, by facility (RFC 5424 section 6.2.1) and name.
-    Syslog(u8, &'static str),
+    /// The system log.
+    Syslog {
+        /// By number (RFC 5424 section 6.2.1).
+        facility: u8,
+        /// The program's name.
+        name: &'static str,
+        /// The way there. Without one there is no other place for lines.
+        socket: Option<UnixDatagram>,
+    },
+}
+
+/// A way to the system log, if there is one.
+pub fn system_log() -> Option<UnixDatagram> {
+    let socket = UnixDatagram::unbound().ok()?;
+    socket.connect("/dev/log").ok()?;
+    Some(socket)
 }
 
 /// A log.
@@ -22,24 +36,12 @@ pub enum Where {
 pub struct Log {
     level: Level,
     to: Where,
-    /// The way to the system log, opened before the root of the file system
-    /// may become another. Without one there is no other place for lines.
-    socket: Option<UnixDatagram>,
 }
 
 impl Log {
     /// That takes lines up to a level.
     pub fn new(level: Level, to: Where) -> Self {
-        let connect = || {
-            let socket = UnixDatagram::unbound()?;
-            socket.connect("/dev/log")?;
-            std::io::Result::Ok(socket)
-        };
-        let socket = match to {
-            Where::Stderr => None,
-            Where::Syslog(..) => connect().ok(),
-        };
-        Self { level, to, socket }
+        Self { level, to }
     }
 }
 
@@ -82,15 +84,17 @@ impl Journal for Log {
                 let line = format!("{mark}{text}\r\n");
                 std::io::stderr().write_all(line.as_bytes())
             }
-            Where::Syslog(facility, name) => {
+            Where::Syslog {
+                facility,
+                name,
+                socket: Some(socket),
+            } => {
                 let priority = facility.saturating_mul(8).saturating_add(severity);
                 let id = std::process::id();
                 let line = format!("<{priority}>{name}[{id}]: {mark}{text}");
-                match &self.socket {
-                    Some(socket) => socket.send(line.as_bytes()).map(drop),
-                    None => Ok(()),
-                }
+                socket.send(line.as_bytes()).map(drop)
             }
+            Where::Syslog { socket: None, .. } => Ok(()),
         };
     }
 }

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod copy;
+mod flags;
 mod folder;
 mod hashes;
 mod log;
@@ -32,8 +33,8 @@ use crate::msg::{Attrs, CheckFile, Code, Open, Owner, Statvfs, Times};
 use crate::server::{Backend, Change, Failure, Links, Listed, Place, Result};
 
 pub use accounts::Home;
-pub use log::{Log, Where};
-pub use program::{Settings, run};
+pub use log::{Log, Where, system_log};
+pub use program::{Surroundings, run};
 pub use serve::{End, serve};
 
 use accounts::Accounts;

@@ -1,39 +1,68 @@
-//! One session of the program `sftp-server`, or of the daemon's `internal-sftp`.
+//! One run of the program `sftp-server`, or of the daemon's `internal-sftp`.
 
-use std::ffi::OsStr;
-use std::os::fd::AsFd;
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::UnixDatagram;
 
-use super::{End, Home, Local, Log, serve};
-use crate::server::{Broken, Journal, Level, Policy, Server};
+use carrick_sys::signals;
+
+use super::flags::{self, Flags, Instead};
+use super::{End, Home, Local, Log, Where, serve};
+use crate::server::{Broken, Journal as _, Level, Name, Server};
 
 /// A message whose length cannot be.
 const EXIT_BAD_MESSAGE: u8 = 11;
 /// What cannot go on.
 const EXIT_FATAL: u8 = 255;
 
-/// What the program was told.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// What clients may ask.
-    pub policy: Policy,
-    /// The umask, if not the one that is in force.
-    pub umask: Option<u32>,
-    /// Where it starts, if not in the current folder.
-    pub start: Option<String>,
+/// What a run has around it.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// What it is called in the system log.
+    pub name: &'static str,
+    /// Whose it is.
+    pub home: Home,
+    /// What `SSH_CONNECTION` says, from which the log has the client's address.
+    pub connection: Option<OsString>,
+    /// The way to the system log, opened before the root of the file system
+    /// may have become another.
+    pub system_log: Option<UnixDatagram>,
+    /// Where requests come from.
+    pub from: BorrowedFd<'a>,
+    /// Where answers go.
+    pub to: BorrowedFd<'a>,
 }
 
-/// Serves one client; the exit status. `connection` is what `SSH_CONNECTION`
-/// says, from which the log has the client's address.
-pub fn run(
-    settings: Settings,
-    home: Home,
-    connection: Option<&OsStr>,
-    mut log: Log,
-    from: impl AsFd,
-    to: impl AsFd,
-) -> u8 {
-    let (client, malformed) = client(connection);
+/// Runs with the arguments after the program's name; the exit status.
+pub fn run(args: Vec<OsString>, around: Surroundings<'_>) -> u8 {
+    match flags::parse(args, &around.home) {
+        Ok(flags) => session(flags, around),
+        // Who does not read it is not to be told.
+        Err(Instead::Show(text)) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            0
+        }
+        Err(Instead::Fail(text, status)) => {
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            status
+        }
+    }
+}
+
+fn session(flags: Flags, around: Surroundings<'_>) -> u8 {
+    let to = match flags.facility {
+        None => Where::Stderr,
+        Some(facility) => Where::Syslog {
+            facility,
+            name: around.name,
+            socket: around.system_log,
+        },
+    };
+    let mut log = Log::new(flags.level, to);
+    let (client, malformed) = client(around.connection.as_deref());
+    let home = around.home;
     let who = format!("local user {} from [{client}]", home.user);
     if let Some(whole) = malformed {
         log.line(
@@ -43,13 +72,14 @@ pub fn run(
         log.line(Level::Info, format_args!("session closed for {who}"));
         return EXIT_FATAL;
     }
-    // Over the limit of a file's length there is to be an error, and no signal.
-    let _ = carrick_sys::signals::ignore(carrick_sys::signals::Number::SIGXFSZ);
-    if let Some(bits) = settings.umask {
+    // Beyond the limit of a file's length there is to be an error, and no
+    // signal. Where that is not to be had, it is as it always was.
+    let _ = signals::ignore(signals::Number::SIGXFSZ);
+    if let Some(bits) = flags.umask {
         rustix::process::umask(super::mode(bits));
     }
     log.line(Level::Info, format_args!("session opened for {who}"));
-    if let Some(start) = &settings.start
+    if let Some(start) = &flags.start
         && let Err(errno) = rustix::process::chdir(start.as_str())
     {
         let problem = super::failed(errno);
@@ -59,37 +89,22 @@ pub fn run(
         );
     }
     let user = home.user.clone();
-    let mut server = Server::new(Local::new(home), settings.policy, log);
-    let end = serve(&mut server, from, to);
-    let log = server.journal();
-    let status = match end {
-        End::Eof => {
-            log.line(Level::Debug1, format_args!("read eof"));
-            0
-        }
+    let mut server = Server::new(Local::new(home), flags.policy, log);
+    let end = serve(&mut server, around.from, around.to);
+    let (level, text, status) = match end {
+        End::Eof => (Level::Debug1, "read eof".to_owned(), 0),
         End::Broken(Broken::Frame(_)) => {
-            log.line(
-                Level::Error,
-                format_args!("bad message from {client} local user {user}"),
-            );
-            EXIT_BAD_MESSAGE
+            let text = format!("bad message from {client} local user {user}");
+            (Level::Error, text, EXIT_BAD_MESSAGE)
         }
-        End::Broken(problem) => {
-            log.line(Level::Fatal, format_args!("{problem}"));
-            EXIT_FATAL
-        }
-        End::Read(problem) => {
-            log.line(Level::Error, format_args!("read: {problem}"));
-            1
-        }
-        End::Write(problem) => {
-            log.line(Level::Error, format_args!("write: {problem}"));
-            1
-        }
+        End::Broken(problem) => (Level::Fatal, problem.to_string(), EXIT_FATAL),
+        End::Read(problem) => (Level::Error, format!("read: {problem}"), 1),
+        End::Write(problem) => (Level::Error, format!("write: {problem}"), 1),
     };
+    server.journal().line(level, format_args!("{text}"));
     server.end();
-    let log = server.journal();
-    log.line(Level::Info, format_args!("session closed for {who}"));
+    let closed = format_args!("session closed for {who}");
+    server.journal().line(Level::Info, closed);
     status
 }
 
@@ -100,9 +115,25 @@ fn client(connection: Option<&OsStr>) -> (String, Option<String>) {
         return ("UNKNOWN".to_owned(), None);
     };
     let bytes = connection.as_bytes();
-    let name = |bytes| crate::server::Name(bytes).to_string();
+    let name = |bytes| Name(bytes).to_string();
     match bytes.iter().position(|byte| *byte == b' ') {
         Some(end) => (name(bytes.get(..end).unwrap_or_default()), None),
         None => (name(bytes), Some(name(bytes))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_the_first_word() {
+        let of = |text: &str| client(Some(OsStr::new(text)));
+        assert_eq!(
+            of("192.0.2.1 5 192.0.2.2 22"),
+            ("192.0.2.1".to_owned(), None)
+        );
+        assert_eq!(of("x\n"), ("x\\012".to_owned(), Some("x\\012".to_owned())));
+        assert_eq!(client(None), ("UNKNOWN".to_owned(), None));
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 /// A flag that could not be taken.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum BadFlag {
+pub enum BadFlag {
     /// Not in the list.
     Unknown(char),
     /// A value was due and no argument is left.
@@ -25,10 +25,10 @@ impl std::fmt::Display for BadFlag {
 }
 
 /// One flag, with its value if it takes one.
-pub(crate) type Flag = (char, Option<OsString>);
+pub type Flag = (char, Option<OsString>);
 
 /// The arguments being parsed.
-pub(crate) struct Getopt {
+pub struct Getopt {
     spec: &'static str,
     args: std::vec::IntoIter<OsString>,
     /// The rest of a cluster (`vp22` after `-v` was taken off).
@@ -39,7 +39,7 @@ pub(crate) struct Getopt {
 
 impl Getopt {
     /// `spec` as for getopt(3): flag letters, `:` after those with a value.
-    pub(crate) fn new(spec: &'static str, args: Vec<OsString>) -> Self {
+    pub fn new(spec: &'static str, args: Vec<OsString>) -> Self {
         Self {
             spec,
             args: args.into_iter(),
@@ -49,7 +49,11 @@ impl Getopt {
     }
 
     /// The next flag; `None` at an operand, `--` or the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Flag>, BadFlag> {
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it is no iterator: parsing may go on after its end"
+    )]
+    pub fn next(&mut self) -> Result<Option<Flag>, BadFlag> {
         if self.cluster.is_empty() {
             if self.operand.is_some() {
                 return Ok(None);
@@ -91,7 +95,7 @@ impl Getopt {
 
     /// The words behind the flag that was met, for one whose value is
     /// optional: nothing while the flag's own word goes on.
-    pub(crate) fn ahead(&self) -> &[OsString] {
+    pub fn ahead(&self) -> &[OsString] {
         if self.cluster.is_empty() {
             self.args.as_slice()
         } else {
@@ -101,19 +105,19 @@ impl Getopt {
 
     /// Takes the operand that stopped the flags; parsing may then go on after
     /// it (as `ssh host -v` does).
-    pub(crate) fn take_operand(&mut self) -> Option<OsString> {
+    pub fn take_operand(&mut self) -> Option<OsString> {
         self.operand.take().or_else(|| self.args.next())
     }
 
     /// Everything that is left, operands as they stand.
-    pub(crate) fn rest(self) -> Vec<OsString> {
+    pub fn rest(self) -> Vec<OsString> {
         self.operand.into_iter().chain(self.args).collect()
     }
 }
 
 /// An argument as text; bytes that are not UTF-8 are replaced (host names,
 /// options and file names in messages; paths stay as they are).
-pub(crate) fn text(value: &OsStr) -> String {
+pub fn text(value: &OsStr) -> String {
     value.to_string_lossy().into_owned()
 }
 
