@@ -107,12 +107,31 @@ fn action(b: u8) -> Option<Action> {
     })
 }
 
-/// The text of `~?`.
-pub(crate) fn help(escape: char, command_line: bool) -> String {
+/// The key of an escape that acts on the whole program, which is not for those
+/// who share its connection.
+pub(crate) fn only_alone(action: Action) -> Option<&'static str> {
+    Some(match action {
+        Action::Suspend => "^Z",
+        Action::LessVerbose => "V",
+        Action::MoreVerbose => "v",
+        Action::Background => "&",
+        Action::CommandLine => "C",
+        _ => return None,
+    })
+}
+
+/// The text of `~?`; for a `passenger`, who shares another program's
+/// connection, without what acts on all of it.
+pub(crate) fn help(escape: char, command_line: bool, passenger: bool) -> String {
     use std::fmt::Write as _;
     let mut text = format!("{escape}?\r\nSupported escape sequences:\r\n");
+    let end = if passenger {
+        "terminate session"
+    } else {
+        "terminate connection (and any multiplexed sessions)"
+    };
     for (key, what) in [
-        (".", "terminate connection (and any multiplexed sessions)"),
+        (".", end),
         ("B", "send a BREAK to the remote system"),
         ("C", "open a command line"),
         ("I", "show connection information"),
@@ -126,7 +145,8 @@ pub(crate) fn help(escape: char, command_line: bool) -> String {
         ),
         ("?", "this message"),
     ] {
-        if key != "C" || command_line {
+        let alone = matches!(key, "C" | "V/v" | "^Z" | "&");
+        if !(alone && passenger || key == "C" && !command_line) {
             let _ = write!(text, " {escape}{key:<3} - {what}\r\n");
         }
     }
@@ -193,7 +213,22 @@ mod tests {
 
     #[test]
     fn help_hides_the_command_line_when_it_is_off() {
-        assert!(!help('~', false).contains("~C "));
-        assert!(help('%', true).contains(" %C   - open a command line\r\n"));
+        assert!(!help('~', false, false).contains("~C "));
+        assert!(help('%', true, false).contains(" %C   - open a command line\r\n"));
+    }
+
+    #[test]
+    fn what_acts_on_the_program_is_not_for_passengers() {
+        let text = help('~', true, true);
+        assert!(text.contains(" ~.   - terminate session\r\n"));
+        for (key, action) in [
+            ("~^Z", Action::Suspend),
+            ("~V/v", Action::MoreVerbose),
+            ("~&", Action::Background),
+            ("~C", Action::CommandLine),
+        ] {
+            assert!(!text.contains(key) && only_alone(action).is_some(), "{key}");
+            assert!(help('~', true, false).contains(key), "{key}");
+        }
     }
 }

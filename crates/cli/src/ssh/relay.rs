@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::future::Future;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -15,7 +16,7 @@ use carrick_sys::{signals, tty};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::escape::{Action, Escapes, Step};
-use super::stdio::End;
+use super::stdio::{End, Fd};
 use super::typed::Typed;
 use super::{escape, terminal};
 use crate::log::{self, Level, debug, debug2, error, verbose};
@@ -76,6 +77,7 @@ pub(super) struct Relay {
     command_line: bool,
     outputs: [Output; 2],
     signals: Signals,
+    seat: Seat,
     status: Option<u32>,
     channel_closed: bool,
     /// The server speaks OpenSSH's extensions.
@@ -94,15 +96,60 @@ pub(super) struct Setup {
     pub(super) command_line: bool,
 }
 
+/// The descriptors of a session.
+pub(super) struct Ends {
+    /// Standard input; `None`: it ends at once.
+    pub(super) stdin: Option<End>,
+    pub(super) stdout: End,
+    pub(super) stderr: End,
+}
+
+/// Whose session it is.
+pub(super) enum Seat {
+    /// This program's own: its terminal is ours to switch.
+    Own,
+    /// Of a program that shares our connection and waits at its terminal.
+    #[expect(
+        dead_code,
+        reason = "for the sessions of a shared connection, which come next"
+    )]
+    Passenger {
+        /// Its terminal, for the size.
+        terminal: Fd,
+        /// Where it is told that the server gave it no terminal.
+        no_tty: tokio::sync::mpsc::UnboundedSender<()>,
+    },
+}
+
 impl Relay {
     /// Takes over the standard descriptors.
     pub(super) fn new(connection: Connection, channel: Channel, setup: &Setup) -> io::Result<Self> {
-        let stdin = if setup.stdin_null {
-            None
-        } else {
-            Some(End::stdin()?)
+        let ends = Ends {
+            stdin: (!setup.stdin_null).then(End::stdin).transpose()?,
+            stdout: End::stdout()?,
+            stderr: End::stderr()?,
         };
-        if stdin.is_none() {
+        let signals = Signals::new()?;
+        Ok(Self::between(
+            connection,
+            channel,
+            setup,
+            ends,
+            signals,
+            Seat::Own,
+        ))
+    }
+
+    /// With descriptors that may be another program's.
+    pub(super) fn between(
+        connection: Connection,
+        channel: Channel,
+        setup: &Setup,
+        ends: Ends,
+        signals: Signals,
+        seat: Seat,
+    ) -> Self {
+        if ends.stdin.is_none() {
             // The end of input comes at once, as from /dev/null.
             let _ = channel.send_eof();
         }
@@ -113,24 +160,25 @@ impl Relay {
             done: false,
         };
         let ident = connection.peer_ident();
-        Ok(Self {
+        Self {
             knows_eow: ident.contains("OpenSSH") || ident.contains("Carrick"),
             connection,
             channel,
             asked: Vec::new(),
-            stdin,
+            stdin: ends.stdin,
             typed: Typed::default(),
             escapes: Escapes::new(setup.escape.filter(|_| setup.has_pty)),
             has_pty: setup.has_pty,
             command_line: setup.command_line,
             outputs: [
-                output(Stream::Data, End::stdout()?),
-                output(Stream::Stderr, End::stderr()?),
+                output(Stream::Data, ends.stdout),
+                output(Stream::Stderr, ends.stderr),
             ],
-            signals: Signals::new()?,
+            signals,
+            seat,
             status: None,
             channel_closed: false,
-        })
+        }
     }
 
     /// A request was made whose reply matters.
@@ -188,7 +236,14 @@ impl Relay {
     fn send_size(&self) {
         debug2!("client_check_window_change: changed");
         // The session may be over; then the size does not matter.
-        let _ = self.channel.notify(Request::WindowChange(pty_size()));
+        let _ = self.channel.notify(Request::WindowChange(self.size()));
+    }
+
+    fn size(&self) -> PtySize {
+        match &self.seat {
+            Seat::Own => pty_size(rustix::stdio::stdin()),
+            Seat::Passenger { terminal, .. } => pty_size(terminal),
+        }
     }
 
     fn poll_replies(&mut self, cx: &mut Context<'_>) {
@@ -207,16 +262,40 @@ impl Relay {
         match refused {
             None => {}
             Some(What::Pty) => {
-                error!("PTY allocation request failed on channel 0");
-                terminal::leave_raw();
+                self.complain("PTY allocation");
+                match &self.seat {
+                    Seat::Own => terminal::leave_raw(),
+                    // Gone with its session, which ends for that reason.
+                    Seat::Passenger { no_tty, .. } => drop(no_tty.send(())),
+                }
                 self.has_pty = false;
             }
             Some(What::Program(what)) => {
-                error!("{what} request failed on channel 0");
+                self.complain(what);
                 self.channel.close();
                 self.channel_closed = true;
                 self.outputs.iter_mut().for_each(|o| o.done = true);
             }
+        }
+    }
+
+    /// Tells whose session it is what the server refused.
+    fn complain(&self, what: &str) {
+        let text = format!("{what} request failed on channel {}", self.channel.id());
+        match self.seat {
+            Seat::Own => error!("{text}"),
+            Seat::Passenger { .. } => {
+                debug2!("{text}");
+                self.say(&format!("{text}\r\n"));
+            }
+        }
+    }
+
+    /// Writes to the user's terminal, past the log.
+    fn say(&self, text: &str) {
+        let [_, stderr] = &self.outputs;
+        if let Some(end) = &stderr.end {
+            end.remark(text);
         }
     }
 
@@ -390,46 +469,58 @@ impl Relay {
 
     fn act(&mut self, action: Action) -> Option<Ended> {
         let c = char::from(self.escapes.character()?);
+        let passenger = matches!(self.seat, Seat::Passenger { .. });
+        if let (true, Some(key)) = (passenger, escape::only_alone(action)) {
+            let no = "escape not available to multiplexed sessions";
+            self.say(&format!("{c}{key} {no}\r\n"));
+            return None;
+        }
         match action {
+            Action::Disconnect if passenger => {
+                self.say(&format!("{c}.\r\n"));
+                return Some(Ended::Left);
+            }
             Action::Disconnect => return Some(Ended::Left),
             Action::Suspend => {
-                say(&format!("{c}^Z [suspend ssh]\r\n"));
+                self.say(&format!("{c}^Z [suspend ssh]\r\n"));
                 self.suspend();
             }
             Action::Break => {
-                say(&format!("{c}B\r\n"));
+                self.say(&format!("{c}B\r\n"));
                 // Without a session there is nothing to break.
                 let _ = self.channel.notify(Request::Break { ms: BREAK_MS });
             }
             Action::Rekey => {
                 self.connection.rekey();
             }
-            Action::LessVerbose | Action::MoreVerbose => {
-                let (step, key) = if action == Action::MoreVerbose {
-                    (1, 'v')
-                } else {
-                    (-1, 'V')
-                };
-                if !log::is_on_stderr() {
-                    say(&format!("{c}{key} [Logging to syslog]\r\n"));
-                    return None;
-                }
-                log::set_level(Level::from_number(log::level() as i8 + step));
-                say(&format!("{c}{key} [LogLevel {}]\r\n", log::level().name()));
-            }
+            Action::LessVerbose | Action::MoreVerbose => self.verbosity(c, action),
             Action::Background => self.background(c),
-            Action::Help => say(&escape::help(c, self.command_line)),
-            Action::Connections => say(&format!(
+            Action::Help => self.say(&escape::help(c, self.command_line, passenger)),
+            Action::Connections => self.say(&format!(
                 "{c}#\r\nThe following connections are open:\r\n  #0 client-session\r\n"
             )),
-            Action::CommandLine => say(if self.command_line {
+            Action::CommandLine => self.say(if self.command_line {
                 "the command line is not built yet\r\n"
             } else {
                 "commandline disabled\r\n"
             }),
-            Action::ConnectionInfo => say(&self.about(c)),
+            Action::ConnectionInfo => self.say(&self.about(c)),
         }
         None
+    }
+
+    fn verbosity(&self, c: char, action: Action) {
+        let (step, key) = if action == Action::MoreVerbose {
+            (1, 'v')
+        } else {
+            (-1, 'V')
+        };
+        if !log::is_on_stderr() {
+            self.say(&format!("{c}{key} [Logging to syslog]\r\n"));
+            return;
+        }
+        log::set_level(Level::from_number(log::level() as i8 + step));
+        self.say(&format!("{c}{key} [LogLevel {}]\r\n", log::level().name()));
     }
 
     /// Stops this program until the shell continues it.
@@ -444,7 +535,7 @@ impl Relay {
 
     fn background(&mut self, c: char) {
         terminal::leave_raw();
-        say(&format!("{c}& [backgrounded]\n"));
+        self.say(&format!("{c}& [backgrounded]\n"));
         match carrick_sys::daemonize::to_background() {
             Ok(()) => {
                 self.stdin = None;
@@ -452,7 +543,7 @@ impl Relay {
                 self.typed.buffer().push(0x04);
             }
             Err(e) => {
-                say(&format!("cannot go to the background: {e}\r\n"));
+                self.say(&format!("cannot go to the background: {e}\r\n"));
                 terminal::enter_raw();
             }
         }
@@ -479,22 +570,15 @@ impl Relay {
     }
 }
 
-/// The terminal's size, as requests carry it.
-pub(super) fn pty_size() -> PtySize {
-    let size = tty::size(rustix::stdio::stdin());
+/// A terminal's size, as requests carry it.
+pub(super) fn pty_size(terminal: impl AsFd) -> PtySize {
+    let size = tty::size(terminal);
     PtySize {
         cols: size.cols,
         rows: size.rows,
         width_px: size.width_px,
         height_px: size.height_px,
     }
-}
-
-/// Writes to the user's terminal, past the log.
-fn say(text: &str) {
-    use std::io::Write as _;
-    // Without a stderr nobody is there to read it.
-    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// The signals that matter while a session runs.
@@ -520,6 +604,18 @@ impl Signals {
         Ok(Self {
             resized: signal(SignalKind::window_change())?,
             ending,
+        })
+    }
+
+    /// Those of another program's session: none of them ends it.
+    #[expect(
+        dead_code,
+        reason = "for the sessions of a shared connection, which come next"
+    )]
+    pub(super) fn of_passenger() -> io::Result<Self> {
+        Ok(Self {
+            resized: signal(SignalKind::window_change())?,
+            ending: Vec::new(),
         })
     }
 

@@ -206,7 +206,7 @@ fn request_all(
         let modes = Modes::of(rustix::stdio::stdin()).map_or_else(|_| vec![0], |m| m.encode());
         let request = Request::Pty {
             term,
-            size: pty_size(),
+            size: pty_size(rustix::stdio::stdin()),
             modes,
         };
         asked.push((What::Pty, channel.request_later(request)?));

@@ -1,8 +1,11 @@
 //! Standard input, output and error as poll-driven ends: whatever epoll takes
 //! is waited for, regular files and `/dev/null` are read and written in place.
+//! They are this program's own, or were passed to it by another one that shares
+//! its connection.
 
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use carrick::Pieces;
@@ -15,9 +18,37 @@ use super::terminal;
 /// Most that goes to a terminal in one write, so that a key is noticed between.
 const TTY_WRITE: usize = 8 * 1024;
 
+/// A descriptor of ours, or one that was passed to us.
+#[derive(Clone)]
+pub(crate) enum Fd {
+    /// Standard input, output or error: never closed.
+    Standard(BorrowedFd<'static>),
+    /// Closed with its last user.
+    #[expect(
+        dead_code,
+        reason = "for the sessions of a shared connection, which come next"
+    )]
+    Passed(Arc<OwnedFd>),
+}
+
+impl AsFd for Fd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Standard(fd) => *fd,
+            Self::Passed(fd) => fd.as_fd(),
+        }
+    }
+}
+
+impl AsRawFd for Fd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 /// One standard descriptor.
 pub(crate) struct End {
-    fd: BorrowedFd<'static>,
+    fd: Fd,
     polled: Polled,
     terminal: bool,
     /// What to put back.
@@ -30,16 +61,16 @@ enum Polled {
     /// is watched for room wakes us at every key.
     NotYet,
     /// It does.
-    Yes(AsyncFd<BorrowedFd<'static>>),
+    Yes(AsyncFd<Fd>),
     /// It refuses what never blocks: regular files, `/dev/null`.
     Never,
 }
 
 impl Polled {
-    fn new(fd: BorrowedFd<'static>, interest: Interest) -> io::Result<Self> {
+    fn new(fd: Fd, interest: Interest) -> io::Result<Self> {
         #[expect(
             deprecated,
-            reason = "the replacement is unsafe; a standard descriptor outlives its `End`"
+            reason = "the replacement is unsafe; an `Fd` keeps its descriptor open"
         )]
         let registered = AsyncFd::with_interest(fd, interest);
         match registered {
@@ -51,12 +82,12 @@ impl Polled {
 }
 
 impl End {
-    fn new(fd: BorrowedFd<'static>, polled: Polled) -> io::Result<Self> {
-        let terminal = tty::is_terminal(fd);
+    fn new(fd: Fd, polled: Polled) -> io::Result<Self> {
+        let terminal = tty::is_terminal(&fd);
         // A terminal stays blocking: its open file is shared with the shell
         // and everything else that runs on it. Files never block.
-        let stream = matches!(polled, Polled::Yes(_)) || tty::is_stream(fd);
-        let was_blocking = stream && !terminal && !tty::set_nonblocking(fd, true)?;
+        let stream = matches!(polled, Polled::Yes(_)) || tty::is_stream(fd.as_fd());
+        let was_blocking = stream && !terminal && !tty::set_nonblocking(&fd, true)?;
         Ok(Self {
             fd,
             polled,
@@ -65,27 +96,37 @@ impl End {
         })
     }
 
+    /// An end to read from.
+    pub(crate) fn input(fd: Fd) -> io::Result<Self> {
+        let polled = Polled::new(fd.clone(), Interest::READABLE)?;
+        Self::new(fd, polled)
+    }
+
+    /// An end to write to.
+    pub(crate) fn output(fd: Fd) -> io::Result<Self> {
+        Self::new(fd, Polled::NotYet)
+    }
+
     /// Standard input.
     pub(crate) fn stdin() -> io::Result<Self> {
-        let fd = rustix::stdio::stdin();
-        Self::new(fd, Polled::new(fd, Interest::READABLE)?)
+        Self::input(Fd::Standard(rustix::stdio::stdin()))
     }
 
     /// Standard output.
     pub(crate) fn stdout() -> io::Result<Self> {
-        Self::new(rustix::stdio::stdout(), Polled::NotYet)
+        Self::output(Fd::Standard(rustix::stdio::stdout()))
     }
 
     /// Standard error.
     pub(crate) fn stderr() -> io::Result<Self> {
-        Self::new(rustix::stdio::stderr(), Polled::NotYet)
+        Self::output(Fd::Standard(rustix::stdio::stderr()))
     }
 
     /// Waits until a read may bring something.
     pub(crate) fn poll_readable(
         &self,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Option<AsyncFdReadyGuard<'_, BorrowedFd<'static>>>>> {
+    ) -> Poll<io::Result<Option<AsyncFdReadyGuard<'_, Fd>>>> {
         match &self.polled {
             Polled::Yes(polled) => Poll::Ready(Ok(Some(ready!(polled.poll_read_ready(cx))?))),
             Polled::NotYet | Polled::Never => Poll::Ready(Ok(None)),
@@ -94,11 +135,11 @@ impl End {
 
     /// Reads once, without waiting.
     pub(crate) fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.terminal && !tty::readable_now(self.fd) {
+        if self.terminal && !tty::readable_now(self.fd.as_fd()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         loop {
-            match rustix::io::read(self.fd, &mut *buf) {
+            match rustix::io::read(&self.fd, &mut *buf) {
                 Err(rustix::io::Errno::INTR) => {}
                 // The far end of a pseudo-terminal is gone: the end of input.
                 Err(rustix::io::Errno::IO) if self.terminal => return Ok(0),
@@ -112,7 +153,18 @@ impl End {
     /// again. A terminal in its line mode gives a line at a time, however many
     /// it has.
     pub(crate) fn is_drained(&self, len: usize, asked: usize) -> bool {
-        len < asked && (!self.terminal || terminal::is_raw())
+        // Of another program's terminal we do not know its mode.
+        let raw = || matches!(self.fd, Fd::Standard(_)) && terminal::is_raw();
+        len < asked && (!self.terminal || raw())
+    }
+
+    /// Writes what of `text` goes without waiting: a remark for people, of
+    /// which nobody misses the rest.
+    pub(crate) fn remark(&self, text: &str) {
+        if tty::writable_now(self.fd.as_fd()) {
+            // Without a reader there is nobody to tell.
+            let _ = rustix::io::write(&self.fd, text.as_bytes());
+        }
     }
 
     /// Writes some of `pieces`.
@@ -127,7 +179,7 @@ impl End {
                 other => return Poll::Ready(other.map(drop)),
             };
             if matches!(self.polled, Polled::NotYet) {
-                self.polled = Polled::new(self.fd, Interest::WRITABLE)?;
+                self.polled = Polled::new(self.fd.clone(), Interest::WRITABLE)?;
             }
             match &self.polled {
                 Polled::Yes(polled) => ready!(polled.poll_write_ready(cx))?.clear_ready(),
@@ -138,15 +190,15 @@ impl End {
     }
 
     fn write_now(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        if self.terminal && !tty::writable_now(self.fd) {
+        if self.terminal && !tty::writable_now(self.fd.as_fd()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         loop {
             let wrote = if self.terminal {
                 let first = slices.first().map_or(&[][..], |slice| slice);
-                rustix::io::write(self.fd, first.get(..TTY_WRITE).unwrap_or(first))
+                rustix::io::write(&self.fd, first.get(..TTY_WRITE).unwrap_or(first))
             } else {
-                rustix::io::writev(self.fd, slices)
+                rustix::io::writev(&self.fd, slices)
             };
             match wrote {
                 Err(rustix::io::Errno::INTR) => {}
@@ -160,7 +212,7 @@ impl Drop for End {
     fn drop(&mut self) {
         if self.was_blocking {
             // The descriptor may be closed on the other side; nothing to do then.
-            let _ = tty::set_nonblocking(self.fd, false);
+            let _ = tty::set_nonblocking(&self.fd, false);
         }
     }
 }
