@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
+use std::sync::OnceLock;
 
 /// `println!` that does not mind a reader who has gone away.
 macro_rules! outln {
@@ -67,19 +68,80 @@ fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// [`printable`] for bytes: those that are not UTF-8 are shown as `\\ooo` too.
 pub(crate) fn printable_bytes(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        out.push_str(&printable(chunk.valid()));
-        for byte in chunk.invalid() {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "\\{byte:03o}");
+    shown_in(bytes, true)
+}
+
+/// A name of others', of any bytes, for a terminal: control characters, what
+/// is no text, and what the locale has no characters for, is shown as `\\ooo`,
+/// byte by byte.
+pub(crate) fn shown(name: &[u8]) -> String {
+    static UTF8: OnceLock<bool> = OnceLock::new();
+    let utf8 = *UTF8.get_or_init(|| {
+        let set = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
+        let locale = set("LC_ALL")
+            .or_else(|| set("LC_CTYPE"))
+            .or_else(|| set("LANG"));
+        locale.is_some_and(|l| {
+            let l = l.to_ascii_lowercase();
+            l.contains("utf-8") || l.contains("utf8")
+        })
+    });
+    shown_in(name, utf8)
+}
+
+fn shown_in(name: &[u8], utf8: bool) -> String {
+    let mut out = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() || !(utf8 || c.is_ascii()) {
+                octal(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes());
+            } else {
+                out.push(c);
+            }
+        }
+        octal(&mut out, chunk.invalid());
+    }
+    out
+}
+
+/// A name of others' for the log, which is ASCII whatever the locale, and in
+/// which a backslash is doubled.
+#[allow(dead_code, reason = "sftp, who uses it, comes next")]
+pub(crate) fn logged(name: &[u8]) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name {
+        match byte {
+            b'\\' => out.push_str("\\\\"),
+            b' '..=b'~' => out.push(char::from(*byte)),
+            _ => octal(&mut out, &[*byte]),
         }
     }
     out
 }
 
+fn octal(out: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "\\{byte:03o}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn names_are_shown_as_far_as_the_locale_goes() {
+        let name = b"a\xc3\xa9\xff\xc2\x9b\n\\";
+        assert_eq!(super::shown_in(name, true), "a\u{e9}\\377\\302\\233\\012\\");
+        assert_eq!(
+            super::shown_in(name, false),
+            "a\\303\\251\\377\\302\\233\\012\\"
+        );
+        assert_eq!(
+            super::logged(b"a \xc3\xa9\t\\*\x7f"),
+            "a \\303\\251\\011\\\\*\\177"
+        );
+    }
+
     #[test]
     fn the_number_goes() {
         let e = std::io::Error::from_raw_os_error(2);

@@ -3,6 +3,9 @@
 //!
 //! - [`connect`]: the `ssh` child, or a local server.
 //! - [`link`]: its pipes.
+//! - [`glob`]: names from patterns, here and there.
+//! - [`option`]: the values of flags that the programs share.
+//! - [`progress`]: what the user sees of a job.
 //! - [`Remote`]: one question after the other.
 //! - `Remote::get(&[Item], &Options, &mut dyn Observer) -> Result<Outcome, Lost>` and `put`: many files at once, told of by an
 //!   [`Observer`].
@@ -20,7 +23,10 @@
 
 pub(crate) mod connect;
 mod fault;
+pub(crate) mod glob;
 mod link;
+pub(crate) mod option;
+pub(crate) mod progress;
 mod remote;
 
 pub(crate) use fault::{Fault, Lost};
