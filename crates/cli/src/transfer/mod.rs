@@ -7,7 +7,7 @@
 //! - [`option`]: the values of flags that the programs share.
 //! - [`progress`]: what the user sees of a job.
 //! - [`Remote`]: one question after the other.
-//! - `Remote::get(&[Item], &Options, &mut dyn Observer) -> Result<Outcome, Lost>` and `put`: many files at once, told of by an
+//! - [`Remote::get`] and [`Remote::put`]: many files at once, told of by an
 //!   [`Observer`].
 //!
 //! What a hostile server can do is to send wrong content, refuse, or be silent.
@@ -23,15 +23,24 @@
 
 pub(crate) mod connect;
 mod fault;
+mod get;
 pub(crate) mod glob;
+mod jobs;
 mod link;
+mod local;
 pub(crate) mod option;
 pub(crate) mod progress;
+mod put;
 mod remote;
+mod verify;
 
 pub(crate) use fault::{Fault, Lost};
 pub(crate) use link::Link;
 pub(crate) use remote::{AccountNames, DirEntry, Remote};
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use carrick_sftp::msg::Attrs;
 
@@ -151,6 +160,11 @@ pub(crate) trait Observer {
 /// A path for people: not UTF-8 replaced, control characters as `\ooo`.
 pub(crate) fn shown(path: &[u8]) -> String {
     crate::text::printable(&String::from_utf8_lossy(path)).into_owned()
+}
+
+/// A path as the system takes it.
+pub(crate) fn as_path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
 }
 
 /// A name in a folder, as a path.

@@ -61,6 +61,11 @@ impl Download {
         }
     }
 
+    /// Asks for so many bytes at a time from now on.
+    pub fn set_block(&mut self, block: u32) {
+        self.block = block.max(1);
+    }
+
     /// The range to ask for next; `None`: there is nothing to ask for now.
     pub fn ask(&mut self) -> Option<Range> {
         let range = self.choose()?;

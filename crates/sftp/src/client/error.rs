@@ -81,6 +81,15 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether the server's words are only those of the code: its text here, or
+    /// the beginning of it, as OpenSSH's server has it.
+    fn says_no_more(&self) -> bool {
+        let text = self.code.text().as_bytes();
+        let words = self.message.as_slice();
+        text.get(..words.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(words))
+    }
+
     /// Whether there is no such file.
     pub fn is_not_found(&self) -> bool {
         self.code == Code::NO_SUCH_FILE
@@ -102,8 +111,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
         f.write_str(self.code.text())?;
-        let text = self.code.text().as_bytes();
-        if self.message.is_empty() || self.message.eq_ignore_ascii_case(text) {
+        if self.says_no_more() {
             return Ok(());
         }
         f.write_str(": ")?;
