@@ -18,7 +18,8 @@ pub(super) const TICK: Duration = Duration::from_millis(500);
 /// A running child and the pipes to it.
 #[derive(Debug)]
 pub(crate) struct Link {
-    child: Child,
+    /// None for a server in this process.
+    child: Option<Child>,
     /// To its input, until that is closed.
     to: Option<OwnedFd>,
     from: OwnedFd,
@@ -27,10 +28,19 @@ pub(crate) struct Link {
 
 impl Link {
     pub(super) fn new(child: Child, to: OwnedFd, from: OwnedFd) -> io::Result<Self> {
+        let link = Self::over(to, from)?;
+        Ok(Self {
+            child: Some(child),
+            ..link
+        })
+    }
+
+    /// Over descriptors of whatever kind.
+    pub(super) fn over(to: OwnedFd, from: OwnedFd) -> io::Result<Self> {
         ioctl_fionbio(&to, true)?;
         ioctl_fionbio(&from, true)?;
         Ok(Self {
-            child,
+            child: None,
             to: Some(to),
             from,
             pace: None,
@@ -43,8 +53,8 @@ impl Link {
     }
 
     /// The child's process id: for who is told to end it.
-    pub(crate) fn child_id(&self) -> u32 {
-        self.child.id()
+    pub(crate) fn child_id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// Moves what can be moved at once, or waits until something can, but no
@@ -123,7 +133,10 @@ impl Link {
     /// Closes the child's input and waits for its end.
     pub(super) fn finish(mut self) -> io::Result<ExitStatus> {
         self.to = None;
-        self.child.wait()
+        match &mut self.child {
+            Some(child) => child.wait(),
+            None => Ok(ExitStatus::default()),
+        }
     }
 }
 

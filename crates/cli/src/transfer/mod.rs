@@ -178,3 +178,6 @@ pub(crate) fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 //#[cfg(test)]
+
+#[cfg(test)]
+mod tests;

@@ -90,7 +90,7 @@ impl Remote {
     }
 
     /// The `ssh` child's process id.
-    pub(crate) fn child_id(&self) -> u32 {
+    pub(crate) fn child_id(&self) -> Option<u32> {
         self.link.child_id()
     }
 
