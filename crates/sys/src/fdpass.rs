@@ -81,7 +81,17 @@ pub struct Message {
 /// Receives one message of at most `limit` bytes, in a buffer of just its
 /// size; `None` when the other end is closed. A longer one is an error.
 pub fn receive(socket: impl AsFd, limit: usize) -> io::Result<Option<Message>> {
-    let peek = RecvFlags::PEEK | RecvFlags::TRUNC;
+    receive_with(socket, limit, RecvFlags::empty())
+}
+
+/// As [`receive`], but waits for nothing: without a message it fails with
+/// `WouldBlock`.
+pub fn receive_now(socket: impl AsFd, limit: usize) -> io::Result<Option<Message>> {
+    receive_with(socket, limit, RecvFlags::DONTWAIT)
+}
+
+fn receive_with(socket: impl AsFd, limit: usize, wait: RecvFlags) -> io::Result<Option<Message>> {
+    let peek = RecvFlags::PEEK | RecvFlags::TRUNC | wait;
     let mut probe = [0_u8; 1];
     let (_, len) = match retry_on_intr(|| rustix::net::recv(socket.as_fd(), &mut probe, peek)) {
         Err(rustix::io::Errno::CONNRESET) => return Ok(None),
@@ -104,7 +114,7 @@ pub fn receive(socket: impl AsFd, limit: usize) -> io::Result<Option<Message>> {
             socket.as_fd(),
             &mut [IoSliceMut::new(&mut bytes)],
             &mut control,
-            RecvFlags::CMSG_CLOEXEC,
+            RecvFlags::CMSG_CLOEXEC | wait,
         )
     })?;
     let mut fds = Vec::new();
@@ -176,6 +186,17 @@ mod tests {
         let (a, _b) = pair().unwrap();
         let full = (0..10_000).find_map(|_| send_now(&a, &[0; 4096], &[]).err());
         assert_eq!(full.unwrap().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_message_who_does_not_want_to() {
+        let (a, b) = pair().unwrap();
+        let none = receive_now(&b, 16).unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
+        send(&a, b"one", &[]).unwrap();
+        assert_eq!(receive_now(&b, 16).unwrap().unwrap().bytes, b"one");
+        drop(a);
+        assert!(receive_now(&b, 16).unwrap().is_none());
     }
 
     #[test]

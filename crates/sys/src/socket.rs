@@ -5,11 +5,14 @@ use std::ffi::CString;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, socket_with, sockopt,
+};
 
 /// How to connect.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +30,17 @@ pub struct Connect {
 /// Connects to `address`. The stream is non-blocking, and the connect itself
 /// is waited for with poll, so a time limit holds to the millisecond.
 pub fn connect_to(address: SocketAddr, how: &Connect) -> io::Result<TcpStream> {
+    let (socket, connected) = begin(address, how)?;
+    if !connected {
+        wait_connected(&socket, how.timeout)?;
+    }
+    Ok(TcpStream::from(socket))
+}
+
+/// Begins to connect to `address`: the non-blocking socket, and whether it is
+/// connected already. Otherwise it can be written to once it is, or has failed:
+/// [`outcome`] tells.
+pub fn begin(address: SocketAddr, how: &Connect) -> io::Result<(OwnedFd, bool)> {
     let family = if address.is_ipv4() {
         AddressFamily::INET
     } else {
@@ -49,11 +63,24 @@ pub fn connect_to(address: SocketAddr, how: &Connect) -> io::Result<TcpStream> {
         let _ = set_tos(&socket, address.is_ipv4(), tos);
     }
     match connect(&socket, &address) {
-        Ok(()) => {}
-        Err(Errno::INPROGRESS | Errno::INTR) => wait_connected(&socket, how.timeout)?,
-        Err(e) => return Err(e.into()),
+        Ok(()) => Ok((socket, true)),
+        Err(Errno::INPROGRESS | Errno::INTR) => Ok((socket, false)),
+        Err(e) => Err(e.into()),
     }
-    Ok(TcpStream::from(socket))
+}
+
+/// How a connect that [`begin`] began came out.
+pub fn outcome(socket: impl AsFd) -> io::Result<()> {
+    Ok(sockopt::socket_error(socket)??)
+}
+
+/// A non-blocking stream to a Unix socket. Connecting to one never waits: where
+/// it would have to, it fails.
+pub fn connect_unix(path: &Path) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
 }
 
 /// Waits until a non-blocking connect has succeeded or failed.
@@ -72,7 +99,7 @@ fn wait_connected(socket: &OwnedFd, timeout: Option<Duration>) -> io::Result<()>
             Err(e) => return Err(e.into()),
         }
     }
-    Ok(sockopt::socket_error(socket)??)
+    outcome(socket)
 }
 
 /// SO_BINDTODEVICE.

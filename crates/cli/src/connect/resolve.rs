@@ -1,55 +1,50 @@
-//! Names to addresses, by the system's resolver.
+//! Names to addresses.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
+use std::thread;
 
-/// All addresses of `host`, in the resolver's order; `ipv4` keeps one family.
-/// An error is worded as the resolver words it.
-pub(crate) fn addresses(
+pub(crate) use carrick_sys::resolve::addresses;
+use tokio::sync::{Semaphore, oneshot};
+
+/// Names that are looked up at a time beside everything else; more wait.
+static PLACES: Semaphore = Semaphore::const_new(8);
+
+/// As [`addresses`], beside everything else that this program does.
+///
+/// The thread that waits for the resolver is one of ours, and not of the
+/// runtime's pool: it ends with its work, so that this program can still go to
+/// the background, which it must not with several threads.
+pub(crate) async fn lookup(
     host: &str,
     port: u16,
     ipv4: Option<bool>,
 ) -> Result<Vec<SocketAddr>, String> {
-    let all = (host, port).to_socket_addrs().map_err(|e| {
-        let text = crate::text::os_error(&e);
-        match text.strip_prefix("failed to lookup address information: ") {
-            Some(reason) => reason.to_owned(),
-            None => text,
-        }
-    })?;
-    let kept: Vec<_> = all
-        .filter(|a| ipv4.is_none_or(|v4| a.is_ipv4() == v4))
-        .collect();
-    if kept.is_empty() {
-        return Err("Address family for hostname not supported".into());
+    if host.parse::<IpAddr>().is_ok() {
+        return addresses(host, port, ipv4);
     }
-    Ok(kept)
+    let gone = |_| "cannot look names up".to_owned();
+    let _place = PLACES.acquire().await.map_err(|e| gone(e.to_string()))?;
+    let (sender, found) = oneshot::channel();
+    let host = host.to_owned();
+    thread::Builder::new()
+        .spawn(move || {
+            // Whoever asked may not want to know any more.
+            let _ = sender.send(addresses(&host, port, ipv4));
+        })
+        .map_err(|e| crate::text::os_error(&e))?;
+    found.await.map_err(|e| gone(e.to_string()))?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn literals_and_families() {
-        assert_eq!(
-            addresses("127.0.0.1", 22, Some(true)).unwrap(),
-            ["127.0.0.1:22".parse().unwrap()]
-        );
-        assert_eq!(
-            addresses("::1", 7, None).unwrap(),
-            ["[::1]:7".parse().unwrap()]
-        );
-        let error = addresses("127.0.0.1", 22, Some(false)).unwrap_err();
-        assert_eq!(error, "Address family for hostname not supported");
-    }
-
-    #[test]
-    fn nonsense_is_an_error_without_numbers() {
-        // Too long for a label: the resolver asks nobody.
-        let error = addresses(&"x".repeat(70), 22, None).unwrap_err();
-        assert!(
-            !error.contains("os error") && !error.contains("failed to lookup"),
-            "{error}"
-        );
+    #[tokio::test]
+    async fn names_and_numbers() {
+        let found = lookup("127.0.0.1", 7, None).await.unwrap();
+        assert_eq!(found, ["127.0.0.1:7".parse().unwrap()]);
+        let found = lookup("localhost", 7, Some(true)).await.unwrap();
+        assert_eq!(found, ["127.0.0.1:7".parse().unwrap()]);
+        assert!(lookup(&"x".repeat(70), 7, None).await.is_err());
     }
 }

@@ -78,7 +78,6 @@ const REFUSED: &[i64] = &[
     libc::SYS_prlimit64,
     libc::SYS_sysinfo,
     libc::SYS_uname,
-    libc::SYS_setsockopt,
     libc::SYS_getpeername,
 ];
 
@@ -111,7 +110,17 @@ pub fn confine_worker() -> io::Result<()> {
         SeccompAction::Allow,
         errno(libc::ENOSYS),
     )?;
-    for program in [absent, refuse, kill] {
+    // All options of a socket, but for the one that ends it with a reset.
+    let mut options = Rules::new();
+    options.insert(
+        libc::SYS_setsockopt,
+        vec![
+            rule(&[(1, ne(libc::SOL_SOCKET))])?,
+            rule(&[(2, ne(libc::SO_LINGER))])?,
+        ],
+    );
+    let keep = filter(options, SeccompAction::Allow, errno(libc::EACCES))?;
+    for program in [absent, refuse, keep, kill] {
         seccompiler::apply_filter_all_threads(&program).map_err(io::Error::other)?;
     }
     Ok(())
@@ -134,7 +143,7 @@ fn worker_rules() -> io::Result<Rules> {
         ALLOWED_OLD,
         REFUSED,
         REFUSED_OLD,
-        &[libc::SYS_clone3],
+        &[libc::SYS_clone3, libc::SYS_setsockopt],
     ]);
     // Window size and break of the terminals it was given, and making its
     // own descriptors non-blocking.
@@ -202,6 +211,11 @@ fn eq(value: impl Into<u64>) -> (SeccompCmpOp, u64) {
     (SeccompCmpOp::Eq, value.into())
 }
 
+/// Not this number, which is not negative.
+fn ne(value: i32) -> (SeccompCmpOp, u64) {
+    (SeccompCmpOp::Ne, u64::from(value.unsigned_abs()))
+}
+
 type Wanted = (u8, (SeccompCmpOp, u64));
 
 fn conditions(wanted: &[Wanted]) -> io::Result<Vec<SeccompCondition>> {
@@ -266,6 +280,27 @@ mod tests {
             confined(|| code(std::net::TcpListener::bind("127.0.0.1:0"))),
             Ok(libc::EACCES)
         );
+    }
+
+    #[test]
+    fn a_socket_can_be_reset_and_nothing_else_set() {
+        let work = || {
+            let stream = STREAM.take().unwrap();
+            let nodelay =
+                code(rustix::net::sockopt::set_tcp_nodelay(&stream, true).map_err(Into::into));
+            let linger =
+                rustix::net::sockopt::set_socket_linger(&stream, Some(std::time::Duration::ZERO));
+            nodelay + i32::from(linger.is_err())
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap());
+        STREAM.set(Some(stream.unwrap()));
+        assert_eq!(confined(work), Ok(libc::EACCES));
+    }
+
+    thread_local! {
+        static STREAM: std::cell::Cell<Option<std::net::TcpStream>> =
+            const { std::cell::Cell::new(None) };
     }
 
     #[test]
