@@ -343,6 +343,11 @@ pub struct IncomingGlobal<S: Side = Client> {
 }
 
 impl<S: Side> IncomingGlobal<S> {
+    /// Whether an answer is wanted.
+    pub fn wants_reply(&self) -> bool {
+        self.reply.is_some()
+    }
+
     /// Answers it.
     pub fn reply(mut self, answer: GlobalAnswer) {
         self.answer(answer);

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use carrick_proto::{Misuse, mux::OpenReason};
+use carrick_proto::Misuse;
+use carrick_proto::mux::{ChannelId, OpenReason};
 
 /// Why a connection, or something on it, failed.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub enum Error {
     Misuse(Misuse),
     /// The other side does not open that channel.
     OpenRefused {
+        /// The number that the channel would have had, for logs.
+        id: ChannelId,
         /// Why, for programs.
         reason: OpenReason,
         /// Why, for people: the peer's text, with control characters escaped.
@@ -35,10 +38,10 @@ impl std::fmt::Display for Error {
             Self::Protocol(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
             Self::Misuse(error) => error.fmt(f),
-            Self::OpenRefused { reason, text } if text.is_empty() => {
+            Self::OpenRefused { reason, text, .. } if text.is_empty() => {
                 write!(f, "open failed: {reason}")
             }
-            Self::OpenRefused { reason, text } => write!(f, "open failed: {reason}: {text}"),
+            Self::OpenRefused { reason, text, .. } => write!(f, "open failed: {reason}: {text}"),
             Self::RequestRefused(what) => write!(f, "{what} request failed on channel"),
             Self::ChannelClosed => f.write_str("channel is closed"),
             Self::NoPort => f.write_str("invalid allocated port for remote forward"),

@@ -264,6 +264,7 @@ impl<S: Side> State<S> {
                 self.opened(
                     id,
                     Err(Error::OpenRefused {
+                        id,
                         reason,
                         text: printable(&text),
                     }),

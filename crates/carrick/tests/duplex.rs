@@ -107,7 +107,7 @@ async fn a_refusal_says_why_and_cannot_harm_the_terminal() {
     let refused = client
         .open(Open::DirectStreamlocal { path: "/x".into() })
         .await;
-    let Err(Error::OpenRefused { reason, text }) = refused else {
+    let Err(Error::OpenRefused { reason, text, .. }) = refused else {
         panic!("not refused")
     };
     assert_eq!(reason, OpenReason::CONNECT_FAILED);

@@ -144,7 +144,7 @@ async fn what_cannot_be_reached_is_a_refusal_that_says_why() {
     drop(closed);
     let from = Originator::default();
     let refused = client.direct_tcpip("127.0.0.1", port, &from).await;
-    let Err(Error::OpenRefused { reason, text }) = refused else {
+    let Err(Error::OpenRefused { reason, text, .. }) = refused else {
         panic!("not refused");
     };
     assert_eq!(reason, OpenReason::CONNECT_FAILED);
