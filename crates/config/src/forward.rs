@@ -145,6 +145,17 @@ pub(crate) fn host_and_rest(text: &str) -> Option<(&str, Option<&str>)> {
     Some((unbracketed(host), rest))
 }
 
+/// A place as PermitOpen, PermitListen and PermitRemoteOpen name it: `host:port`
+/// with its host without brackets, and 0 for the port `*`.
+pub fn permitted_place(text: &str, hooks: &dyn Hooks) -> Option<(String, u32)> {
+    let (host, port) = host_and_rest(text)?;
+    let port = match port? {
+        "*" => 0,
+        port => u32::from(value::real_port(port, hooks)?),
+    };
+    Some((host.to_owned(), port))
+}
+
 fn unbracketed(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|h| h.strip_suffix(']'))

@@ -2,6 +2,9 @@
 //! program is all of them: the monitor starts what it takes for the daemon's
 //! worker and broker by its own executable, which is this one.
 
+#[path = "hostile/forward.rs"]
+mod forward;
+
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -84,12 +87,22 @@ const SCENARIOS: &[Scenario] = &[
     scenario(
         FORBIDS,
         0,
-        "no terminal, no agent; forced command: echo free, kept, unset",
+        "no terminal, no agent, no forwarding; forced command: echo free, kept, unset",
     ),
     scenario("agent-forbidden", 0, "refused; the program has none"),
     scenario("agent-asked-often", 0, "one socket in 700; removed"),
     scenario("agent-broker-killed", 0, "removed"),
+    scenario(FORWARDS, 0, "14 of 14 refused; reached: false, made: false"),
+    scenario(
+        "forward-listeners",
+        0,
+        "listened: [true, false, true], after the broker: false",
+    ),
+    scenario("forward-flood", 0, "stands still"),
 ];
+
+/// Of a daemon that permits no forwarding that is asked for.
+const FORWARDS: &str = "forward-forbidden";
 
 /// Of a user whose key forbids and forces what it can.
 const FORBIDS: &str = "what-the-key-forbids";
@@ -246,6 +259,11 @@ fn monitor(name: &str, dir: &Path) -> u8 {
         let (kind, mode) = (FileType::Fifo, Mode::from_raw_mode(0o600));
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, mode, 0).unwrap();
         format!("{text}Banner {}\n", fifo.display())
+    } else {
+        text
+    };
+    let text = if name == FORWARDS {
+        text + forward::NOTHING
     } else {
         text
     };
@@ -439,6 +457,9 @@ fn after_login(name: &str, link: &Link, broker: &Link) -> String {
         "agent-forbidden" => return agent_forbidden(broker),
         "agent-asked-often" => return agent_asked_often(broker),
         "agent-broker-killed" => return agent_broker_killed(broker),
+        FORWARDS => return forward::forbidden(broker),
+        "forward-listeners" => return forward::listeners(broker),
+        "forward-flood" => return forward::flood(broker),
         other => panic!("no scenario {other}"),
     };
     drop(sent);
@@ -519,7 +540,11 @@ fn what_the_key_forbids(broker: &Link) -> String {
         (broker::Answer::Refused(2), _) => "no agent",
         _ => "an agent",
     };
-    format!("{terminal}, {agent}; {}", output(broker, 0, "echo free"))
+    let forwarding = forward::kept_from(broker);
+    format!(
+        "{terminal}, {agent}, {forwarding}; {}",
+        output(broker, 0, "echo free")
+    )
 }
 
 /// A worker cannot have what the rules forbid.

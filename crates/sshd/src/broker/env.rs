@@ -150,6 +150,7 @@ pub fn make(start: &Start, run: &Run, around: &Surroundings<'_>, original: Optio
 pub(super) mod tests {
     use super::*;
     use crate::rpc::broker::{Account, Program, Rules};
+    use crate::rpc::forward;
     use crate::rpc::permissions::Permissions;
 
     pub(in crate::broker) fn start() -> Start {
@@ -172,6 +173,18 @@ pub(super) mod tests {
                 subsystems: vec![("sftp".into(), "/usr/lib/sftp-server -x".into())],
                 max_sessions: 10,
                 change_password: false,
+            },
+            forwarding: forward::Rules {
+                tcp_local: true,
+                tcp_remote: true,
+                unix_local: true,
+                unix_remote: true,
+                permit_open: None,
+                permit_listen: None,
+                gateway: forward::Gateway::No,
+                ipv4: None,
+                bind_mask: 0o177,
+                bind_unlink: false,
             },
             permissions: Permissions::default(),
             steps: None,

@@ -18,6 +18,7 @@
 
 pub mod agent;
 pub mod env;
+pub mod forward;
 pub mod launch;
 pub mod session;
 pub mod steps;
@@ -41,6 +42,7 @@ use crate::rpc::broker::{Answer, Ask, Exit, Report, Start};
 use crate::rpc::preauth::Line;
 use agent::AgentSocket;
 use env::Surroundings;
+use forward::Forwarding;
 use session::Session;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use steps::Steps;
@@ -79,6 +81,7 @@ struct Broker {
     children: Vec<Child>,
     /// Where the user's programs reach the client's agent, once it was asked for.
     agent: Option<AgentSocket>,
+    forwarding: Forwarding,
     /// Readable once this process is asked to end.
     ending: UnixStream,
 }
@@ -89,6 +92,8 @@ struct Fired {
     ending: bool,
     connected: bool,
     ended: Vec<Pid>,
+    /// What forwarding watches, in its order.
+    forwarding: Vec<bool>,
 }
 
 /// A program that runs.
@@ -132,6 +137,7 @@ fn begin() -> io::Result<Broker> {
         sessions: HashMap::new(),
         children: Vec::new(),
         agent: None,
+        forwarding: Forwarding::default(),
         ending: on_signals()?,
     })
 }
@@ -173,6 +179,9 @@ impl Broker {
                 let program = [program.as_fd()];
                 self.worker.send(&Answer::AgentProgram, &program)?;
             }
+            for news in self.forwarding.serve(&fired.forwarding) {
+                self.tell(news)?;
+            }
             if fired.asked {
                 let Some((ask, fds)) = self.worker.receive::<Ask>()? else {
                     return Ok(());
@@ -187,8 +196,10 @@ impl Broker {
 
     /// Waits until there is something to do.
     fn wait(&self) -> io::Result<Fired> {
-        let pause = self.agent.as_ref().and_then(AgentSocket::pause);
-        let agent = self.agent.as_ref().filter(|_| pause.is_none());
+        let agent_pause = self.agent.as_ref().and_then(AgentSocket::pause);
+        let agent = self.agent.as_ref().filter(|_| agent_pause.is_none());
+        let pauses = [agent_pause, self.forwarding.pause()];
+        let pause = pauses.into_iter().flatten().min();
         let mut fds = vec![
             PollFd::new(&self.worker, PollFlags::IN),
             PollFd::new(&self.ending, PollFlags::IN),
@@ -196,6 +207,8 @@ impl Broker {
         let children = self.children.iter().map(|child| &child.ended);
         fds.extend(children.map(|ended| PollFd::new(ended, PollFlags::IN)));
         fds.extend(agent.map(|agent| PollFd::new(agent, PollFlags::IN)));
+        let watched = self.forwarding.watched();
+        fds.extend(watched.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
         let pause = pause.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut fds, pause.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -206,11 +219,14 @@ impl Broker {
         let mut next = || fired.next().unwrap_or(false);
         let (asked, ending) = (next(), next());
         let ended = self.children.iter().filter(|_| next());
+        let ended = ended.map(|child| child.pid).collect();
+        let connected = agent.is_some() && next();
         Ok(Fired {
             asked,
             ending,
-            ended: ended.map(|child| child.pid).collect(),
-            connected: next(),
+            connected,
+            ended,
+            forwarding: fired.collect(),
         })
     }
 
@@ -281,7 +297,25 @@ impl Broker {
                     self.refuse(id)
                 }
             },
+            Ask::Dial(dial) => {
+                let news = self.forwarding.dial(&self.start, dial)?;
+                news.map_or(Ok(()), |news| self.tell(news))
+            }
+            Ask::Listen(listen) => {
+                let news = self.forwarding.listen(&self.start, listen)?;
+                news.map_or(Ok(()), |news| self.tell(news))
+            }
+            Ask::Unlisten(id) => {
+                self.forwarding.unlisten(id);
+                Ok(())
+            }
         }
+    }
+
+    /// Tells the worker what came of a forwarding.
+    fn tell(&self, (answer, fd): forward::News) -> io::Result<()> {
+        let fds: Vec<_> = fd.iter().map(AsFd::as_fd).collect();
+        self.worker.send(&answer, &fds)
     }
 
     /// Makes the way to the client's agent, one for the whole connection.

@@ -26,6 +26,7 @@ pub mod account;
 pub mod agent;
 pub mod authorize;
 pub mod endpoint;
+pub mod forwarding;
 pub mod hostbased;
 pub mod lines;
 pub mod login;

@@ -516,6 +516,7 @@ impl Connection {
                 max_sessions: options.max_sessions,
                 change_password: user.must_change_password(),
             },
+            forwarding: super::forwarding::rules(options),
             permissions: user.permissions().clone(),
             steps: options.expose_auth_info.then(|| user.steps().to_owned()),
             peer: self.peer.pair(),

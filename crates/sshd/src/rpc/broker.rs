@@ -1,6 +1,7 @@
 //! Between the broker and its two neighbours.
 
 use super::field::{choice, record};
+use super::forward::{self, Dial, Listen, Refusal, Visitor};
 use super::permissions::Permissions;
 use super::preauth::Line;
 
@@ -14,6 +15,8 @@ record! {
         pub account: Account,
         /// The rules.
         pub rules: Rules,
+        /// The rules of forwarding.
+        pub forwarding: forward::Rules,
         /// What the login permits, beside the rules.
         pub permissions: Permissions,
         /// How the login was gone through, if the session may know.
@@ -137,6 +140,12 @@ choice! {
         4 = Forget(u32),
         /// Let programs reach the client's agent: which session asks.
         5 = Agent(u32),
+        /// Connect to a port or a socket for the peer.
+        6 = Dial(Dial),
+        /// Listen at one for the peer.
+        7 = Listen(Listen),
+        /// Listen no more: the listener's number.
+        8 = Unlisten(u32),
     }
 }
 
@@ -168,6 +177,16 @@ choice! {
         5 = Agent(u32),
         /// A program wants to: its connection comes with this.
         6 = AgentProgram,
+        /// The connection is made; its descriptor comes with this.
+        7 = Dialled(u32),
+        /// It is not.
+        8 = NotDialled((u32, Refusal)),
+        /// The listener listens, at this port if it is one.
+        9 = Listening((u32, u32)),
+        /// It does not.
+        10 = NotListening((u32, Refusal)),
+        /// Somebody has connected to a listener.
+        11 = Visitor(Visitor),
     }
 }
 
@@ -204,6 +223,7 @@ mod tests {
             Ask::Signal((1, "TERM".into())),
             Ask::Forget(1),
             Ask::Agent(1),
+            Ask::Unlisten(2),
         ] {
             assert_eq!(round_trip(&ask), ask);
         }
@@ -215,6 +235,10 @@ mod tests {
             Answer::Exited((4, Exit::Signal(("KILL".into(), false)))),
             Answer::Agent(5),
             Answer::AgentProgram,
+            Answer::Dialled(6),
+            Answer::NotDialled((7, Refusal::Prohibited)),
+            Answer::Listening((8, 80)),
+            Answer::NotListening((9, Refusal::TooMany)),
         ] {
             assert_eq!(round_trip(&answer), answer);
         }

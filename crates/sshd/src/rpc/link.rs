@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use carrick_sys::fdpass;
+use carrick_sys::fdpass::{self, Message};
 use zeroize::Zeroize;
 
 use super::field::{Field, from_bytes, to_bytes};
@@ -34,9 +34,9 @@ impl Link {
         self.send_by(message, |link, bytes| fdpass::send(link, bytes, fds))
     }
 
-    /// Sends the answer to a question. There is room for it, unless the other
-    /// end asks and asks and does not read: that is an error, so that it
-    /// cannot hold this process up.
+    /// As [`Self::send`], but waits for nothing: without room it fails with
+    /// `WouldBlock`. For answers there is room, unless the other end asks and
+    /// asks and does not read: so it cannot hold this process up.
     pub fn answer(&self, message: &impl Field, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         self.send_by(message, |link, bytes| fdpass::send_now(link, bytes, fds))
     }
@@ -55,7 +55,17 @@ impl Link {
 
     /// Receives a message; `None` once the other end is closed.
     pub fn receive<T: Field>(&self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
-        let Some(mut raw) = fdpass::receive(&self.0, MAX_MESSAGE)? else {
+        Self::decoded(fdpass::receive(&self.0, MAX_MESSAGE)?)
+    }
+
+    /// As [`Self::receive`], but waits for nothing: without a message it fails
+    /// with `WouldBlock`.
+    pub fn receive_now<T: Field>(&self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+        Self::decoded(fdpass::receive_now(&self.0, MAX_MESSAGE)?)
+    }
+
+    fn decoded<T: Field>(raw: Option<Message>) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+        let Some(mut raw) = raw else {
             return Ok(None);
         };
         let message = from_bytes(&raw.bytes);

@@ -28,6 +28,7 @@
 
 pub mod broker;
 pub mod field;
+pub mod forward;
 pub mod link;
 pub mod permissions;
 pub mod postauth;

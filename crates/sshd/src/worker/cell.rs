@@ -10,8 +10,9 @@ use carrick_sys::sandbox::{chroot, limits, no_new_privileges, seccomp};
 
 use crate::rpc::preauth::Cell;
 
-/// Descriptors: the connection, two lines, and three for each session.
-const DESCRIPTORS: u64 = 1024;
+/// Descriptors: the connection, two lines, one for each of the channels that a
+/// connection may have, and three for each session.
+const DESCRIPTORS: u64 = 8192;
 
 /// Enters the cell. Without root (`None`) there is no other directory and no
 /// other user, but all the rest.

@@ -8,7 +8,8 @@
 //!   signal no other process, and holds three kinds of descriptors: the
 //!   peer's own connection, the lines to monitor and broker (which take
 //!   questions, see [`crate::rpc`]), and after login the pipes and terminals
-//!   of the user's own sessions. It can do what the peer could do anyway.
+//!   of the user's own sessions and the ends of forwarded connections. It can
+//!   do what the peer could do anyway.
 //! - A hostile local user (through the broker) can hand it descriptors; it
 //!   reads, writes and closes them, and sets terminal sizes.
 //!
@@ -18,6 +19,8 @@ pub mod agent;
 pub mod cell;
 pub mod desk;
 pub mod ending;
+pub mod forward;
+pub mod line;
 pub mod relay;
 pub mod session;
 pub mod stream;

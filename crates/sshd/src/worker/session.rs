@@ -16,17 +16,18 @@ use carrick::{
 use carrick_keys::matching::pattern;
 use carrick_sys::pty;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
 use super::agent::AgentDoor;
 use super::desk::Granted;
+use super::forward::Forwarder;
+use super::line::{Line, News};
 use super::relay::{self, Fd, Sink};
-use super::stream::{is_readable, watch};
+use super::stream::watch;
 use crate::log::debug;
 use crate::rpc::broker::{Answer, Ask, Exit, Program, Run, Terminal};
-use crate::rpc::{Link, postauth};
+use crate::rpc::postauth;
 
 /// The longest command: the system starts none that is longer.
 const COMMAND: usize = 128 * 1024;
@@ -37,23 +38,25 @@ const VARIABLE_BYTES: usize = 32 * 1024;
 /// How long the end of a program's output waits for the program's end.
 const HOLD_EOF: Duration = Duration::from_millis(150);
 
-/// What the broker says on one session. It answers questions, of which each
-/// session puts one at a time, and reports one end: so the queue is bounded.
-type News = (Answer, Vec<OwnedFd>);
-
 /// The broker's line, and who waits for what on it.
 struct Broker {
-    link: AsyncFd<Link>,
+    line: Arc<Line>,
+    /// What is said on one session goes to it. The broker answers questions, of
+    /// which each session puts one at a time, and reports one end: so the
+    /// queues are bounded.
     waiting: Mutex<HashMap<u32, UnboundedSender<News>>>,
     accept_env: Vec<String>,
     agent: AgentDoor,
+    forwarder: Arc<Forwarder>,
 }
 
 /// Serves the connection until it is over: why it ended.
 pub async fn serve(connection: Connection<Server>, granted: Granted) -> io::Result<Error> {
     connection.set_keep_alive(keep_alive(&granted.session));
+    let line = Arc::new(Line::new(granted.broker)?);
     let broker = Arc::new(Broker {
-        link: watch(granted.broker, Interest::READABLE)?,
+        forwarder: Forwarder::new(connection.clone(), Arc::clone(&line)),
+        line,
         waiting: Mutex::default(),
         accept_env: granted.session.accept_env,
         agent: AgentDoor::new(connection.clone()),
@@ -61,13 +64,17 @@ pub async fn serve(connection: Connection<Server>, granted: Granted) -> io::Resu
     let most = usize::try_from(granted.session.max_sessions).unwrap_or(usize::MAX);
     let listen = broker.listen();
     let globals = async {
-        // What is not asked for here is refused: forwardings come later.
-        while connection.next_global_request().await.is_some() {}
+        while let Some(asked) = connection.next_global_request().await {
+            broker.forwarder.global(asked).await;
+        }
         connection.closed().await
     };
     let opens = async {
         let mut next = 0_u32;
         while let Some(incoming) = connection.accept_open().await {
+            let Some(incoming) = broker.forwarder.open(incoming) else {
+                continue;
+            };
             let count = broker.count();
             match incoming.kind {
                 Open::Session if count < most => {
@@ -116,32 +123,35 @@ impl Broker {
     /// Takes what the broker says to whom it is for, until it is gone.
     async fn listen(&self) -> io::Error {
         loop {
-            let mut ready = match self.link.readable().await {
-                Ok(ready) => ready,
-                Err(problem) => return problem,
-            };
-            // Level-triggered by hand: one message, then look again.
-            if !is_readable(self.link.get_ref()) {
-                ready.clear_ready();
-                continue;
-            }
-            match self.link.get_ref().receive::<Answer>() {
-                Ok(Some(news)) => self.deliver(news),
-                Ok(None) => return io::Error::other("the broker has ended"),
+            match self.line.next().await {
+                Ok(news) => self.deliver(news),
                 Err(problem) => return problem,
             }
         }
     }
 
-    fn deliver(&self, news: News) {
-        let id = match &news.0 {
+    fn deliver(&self, (answer, fds): News) {
+        let id = match answer {
             Answer::Terminal(id)
             | Answer::Running(id)
             | Answer::Refused(id)
             | Answer::Agent(id)
-            | Answer::Exited((id, _)) => *id,
+            | Answer::Exited((id, _)) => id,
             Answer::AgentProgram => {
-                news.1.into_iter().for_each(|fd| self.agent.enter(fd));
+                return fds.into_iter().for_each(|fd| self.agent.enter(fd));
+            }
+            Answer::Dialled(id) => {
+                return fds
+                    .into_iter()
+                    .for_each(|fd| self.forwarder.dialled(id, Ok(fd)));
+            }
+            Answer::NotDialled((id, why)) => return self.forwarder.dialled(id, Err(why)),
+            Answer::Listening((id, port)) => return self.forwarder.listening(id, Ok(port)),
+            Answer::NotListening((id, why)) => return self.forwarder.listening(id, Err(why)),
+            Answer::Visitor(visitor) => {
+                for fd in fds {
+                    self.forwarder.visitor(visitor.clone(), fd);
+                }
                 return;
             }
         };
@@ -150,12 +160,8 @@ impl Broker {
         };
         if let Some(session) = waiting.get(&id) {
             // A session that has just ended does not care.
-            let _ = session.send(news);
+            let _ = session.send((answer, fds));
         }
-    }
-
-    fn ask(&self, ask: &Ask) -> io::Result<()> {
-        self.link.get_ref().send(ask, &[])
     }
 
     /// Serves a session in a task of its own.
@@ -177,7 +183,7 @@ impl Broker {
             if let Some(pipes) = session.until_started().await {
                 session.run(pipes).await;
             }
-            session.end();
+            session.end().await;
         });
     }
 }
@@ -228,7 +234,7 @@ impl Session {
                             let ok = self.lend_agent(names).await;
                             incoming.reply(ok);
                         }
-                        None => self.other(incoming),
+                        None => self.other(incoming).await,
                     }
                     continue;
                 }
@@ -273,7 +279,7 @@ impl Session {
             pixels: (size.width_px, size.height_px),
             modes,
         });
-        if self.broker.ask(&ask).is_err() {
+        if self.broker.line.ask(&ask).await.is_err() {
             return false;
         }
         let Some((Answer::Terminal(_), fds)) = self.news.recv().await else {
@@ -288,7 +294,7 @@ impl Session {
 
     /// Lets the session's programs reach the client's agent.
     async fn lend_agent(&mut self, names: Names) -> bool {
-        if self.broker.ask(&Ask::Agent(self.id)).is_err() {
+        if self.broker.line.ask(&Ask::Agent(self.id)).await.is_err() {
             return false;
         }
         let granted = matches!(self.news.recv().await, Some((Answer::Agent(_), _)));
@@ -300,13 +306,12 @@ impl Session {
 
     async fn start(&mut self, program: Program) -> Option<Pipes> {
         let env = std::mem::take(&mut self.env);
-        self.broker
-            .ask(&Ask::Run(Run {
-                session: self.id,
-                env,
-                program,
-            }))
-            .ok()?;
+        let run = Run {
+            session: self.id,
+            env,
+            program,
+        };
+        self.broker.line.ask(&Ask::Run(run)).await.ok()?;
         let (Answer::Running(_), fds) = self.news.recv().await? else {
             return None;
         };
@@ -361,7 +366,7 @@ impl Session {
                 }
                 () = &mut input, if reading => reading = false,
                 request = channel.next_request() => match request {
-                    Some(request) => self.other(request),
+                    Some(request) => self.other(request).await,
                     None => return,
                 },
                 news = self.news.recv() => match news {
@@ -384,7 +389,7 @@ impl Session {
     }
 
     /// Requests that may come at any time.
-    fn other(&self, incoming: IncomingRequest<Server>) {
+    async fn other(&self, incoming: IncomingRequest<Server>) {
         let ok = match &incoming.request {
             Request::WindowChange(size) => self.terminal.as_ref().is_some_and(|terminal| {
                 let PtySize {
@@ -397,7 +402,9 @@ impl Session {
             }),
             Request::Signal { name } => self
                 .broker
+                .line
                 .ask(&Ask::Signal((self.id, name.clone())))
+                .await
                 .is_ok(),
             Request::Break { .. } => self
                 .terminal
@@ -408,13 +415,13 @@ impl Session {
         incoming.reply(ok);
     }
 
-    fn end(&self) {
+    async fn end(&self) {
         self.channel.close();
         if let Ok(mut waiting) = self.broker.waiting.lock() {
             waiting.remove(&self.id);
         }
         // Without a broker there is nothing to forget.
-        let _ = self.broker.ask(&Ask::Forget(self.id));
+        let _ = self.broker.line.ask(&Ask::Forget(self.id)).await;
     }
 }
 

@@ -1,0 +1,100 @@
+//! What the configuration says on forwarding, as the broker enforces it.
+
+use carrick_config::forward::permitted_place;
+use carrick_config::sshd::{Options, Permit};
+use carrick_config::words::{AddressFamily, AllowForwarding, GatewayPorts};
+
+use crate::rpc::forward::{Gateway, Rules};
+use crate::settings::HOOKS;
+
+/// The rules for a user with these options.
+pub fn rules(options: &Options) -> Rules {
+    let allowed = |allowed: AllowForwarding, way: AllowForwarding| {
+        !options.disable_forwarding && (allowed == AllowForwarding::Yes || allowed == way)
+    };
+    let (tcp, unix) = (
+        options.allow_tcp_forwarding,
+        options.allow_stream_local_forwarding,
+    );
+    Rules {
+        tcp_local: allowed(tcp, AllowForwarding::Local),
+        tcp_remote: allowed(tcp, AllowForwarding::Remote),
+        unix_local: allowed(unix, AllowForwarding::Local),
+        unix_remote: allowed(unix, AllowForwarding::Remote),
+        permit_open: places(&options.permit_open),
+        permit_listen: places(&options.permit_listen),
+        gateway: match options.gateway_ports {
+            GatewayPorts::No => Gateway::No,
+            GatewayPorts::Yes => Gateway::Yes,
+            GatewayPorts::ClientSpecified => Gateway::ClientSpecified,
+        },
+        ipv4: match options.address_family {
+            AddressFamily::Any => None,
+            AddressFamily::Inet => Some(true),
+            AddressFamily::Inet6 => Some(false),
+        },
+        bind_mask: options.stream_local_bind_mask,
+        bind_unlink: options.stream_local_bind_unlink,
+    }
+}
+
+/// Where one may go. An entry that cannot be read was refused as the
+/// configuration was; should one come here, it permits nothing.
+fn places(permit: &Permit) -> Option<Vec<(String, u32)>> {
+    match permit {
+        Permit::Any => None,
+        Permit::None => Some(Vec::new()),
+        Permit::Only(list) => {
+            let place = |entry: &String| permitted_place(entry, HOOKS);
+            Some(list.iter().filter_map(place).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(change: fn(&mut Options)) -> Rules {
+        let mut options = Options::default();
+        change(&mut options);
+        rules(&options)
+    }
+
+    #[test]
+    fn directions() {
+        let ways = |rules: &Rules| {
+            (
+                rules.tcp_local,
+                rules.tcp_remote,
+                rules.unix_local,
+                rules.unix_remote,
+            )
+        };
+        assert_eq!(ways(&of(|_| {})), (true, true, true, true));
+        let one = of(|o| o.allow_tcp_forwarding = AllowForwarding::Local);
+        assert_eq!(ways(&one), (true, false, true, true));
+        let one = of(|o| o.allow_stream_local_forwarding = AllowForwarding::Remote);
+        assert_eq!(ways(&one), (true, true, false, true));
+        let one = of(|o| o.allow_tcp_forwarding = AllowForwarding::No);
+        assert_eq!(ways(&one), (false, false, true, true));
+        let none = of(|o| o.disable_forwarding = true);
+        assert_eq!(ways(&none), (false, false, false, false));
+    }
+
+    #[test]
+    fn lists() {
+        assert_eq!(of(|_| {}).permit_open, None);
+        assert_eq!(
+            of(|o| o.permit_open = Permit::None).permit_open,
+            Some(vec![])
+        );
+        let some = of(|o| {
+            o.permit_open = Permit::Only(vec!["h:80".into(), "[::1]:*".into()]);
+            o.permit_listen = Permit::Only(vec!["*:8080".into()]);
+        });
+        let open = vec![("h".to_owned(), 80), ("::1".to_owned(), 0)];
+        assert_eq!(some.permit_open, Some(open));
+        assert_eq!(some.permit_listen, Some(vec![("*".to_owned(), 8080)]));
+    }
+}
