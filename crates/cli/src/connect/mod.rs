@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use carrick_config::ssh::Options;
 use carrick_config::types::Qos;
-use carrick_config::words::AddressFamily;
 use carrick_sys::socket::{self, Connect};
 
 use crate::log::{debug, error, info};
+use crate::ssh::ipv4_only;
 use crate::text::os_error;
 pub(crate) use proxy::{Proxy, run_local, start as start_proxy};
 
@@ -41,7 +41,7 @@ pub(crate) enum Dialled {
 /// Connects to the host that `options` names. All messages of a failure have
 /// been written when this returns `None`.
 pub(crate) fn dial(options: &Options, program: &str) -> Option<Dialled> {
-    let addresses = match resolve::addresses(&options.hostname, options.port, family(options)) {
+    let addresses = match resolve::addresses(&options.hostname, options.port, ipv4_only(options)) {
         Ok(addresses) => addresses,
         Err(text) => {
             error!(
@@ -107,15 +107,6 @@ pub(crate) fn dial(options: &Options, program: &str) -> Option<Dialled> {
         options.hostname, options.port
     );
     None
-}
-
-/// Which addresses may be used: `Some(true)` for IPv4 only.
-fn family(options: &Options) -> Option<bool> {
-    match options.address_family {
-        AddressFamily::Any => None,
-        AddressFamily::Inet => Some(true),
-        AddressFamily::Inet6 => Some(false),
-    }
 }
 
 /// The address to connect from, of the same family as `to`.

@@ -37,6 +37,8 @@ pub(crate) struct Args {
     pub(crate) dump: bool,
     /// A flag whose room is not built yet, and that is no option.
     pub(crate) unbuilt: Option<char>,
+    /// `-W`.
+    pub(crate) stdio_forward: Option<String>,
     /// `-E`.
     pub(crate) log_file: Option<String>,
     /// `-y`.
@@ -202,7 +204,15 @@ impl Parser {
             'I' => self.set("PKCS11Provider", &value),
             'S' => self.set("ControlPath", &value),
             'M' => self.set("ControlMaster", "yes"),
-            'O' | 'W' => self.out.unbuilt = Some(flag),
+            'O' => self.out.unbuilt = Some(flag),
+            'W' => {
+                if self.out.stdio_forward.is_some() {
+                    return Err(BadArgs::Fatal("stdio forward already specified".into()));
+                }
+                self.out.stdio_forward = Some(value);
+                self.insist("RequestTTY", "no");
+                self.insist("SessionType", "none");
+            }
             _ => self.forwarding(flag, value),
         }
         Ok(())
@@ -215,8 +225,7 @@ impl Parser {
         settings.insert(0, Setting::Set(keyword, value.to_owned()));
     }
 
-    /// What is forwarded. Whether that is built yet is judged with the files'
-    /// options.
+    /// What is forwarded.
     fn forwarding(&mut self, flag: char, value: String) {
         let mut forward = |kind| {
             self.out
@@ -439,7 +448,18 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_known_only_with_the_options() {
-        assert_eq!(args(&["-W", "a:1", "h"]).unbuilt, Some('W'));
+        assert_eq!(args(&["-O", "check", "h"]).unbuilt, Some('O'));
         assert_eq!(args(&["-L", "1:h:2", "h"]).unbuilt, None);
+    }
+
+    #[test]
+    fn standard_input_is_forwarded_once() {
+        let args = args(&["-t", "-W", "a:1", "h"]);
+        assert_eq!(args.stdio_forward.as_deref(), Some("a:1"));
+        let twice = bad(&["-W", "a:1", "-W", "a:1", "h"]);
+        assert_eq!(
+            twice,
+            BadArgs::Fatal("stdio forward already specified".into())
+        );
     }
 }

@@ -6,6 +6,7 @@ mod auth;
 mod env;
 mod escape;
 mod fault;
+mod forward;
 mod hardware;
 mod hostbased;
 mod identity;
@@ -26,7 +27,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use args::{BadArgs, Wanted};
-pub(crate) use options::System as HostSystem;
+pub(crate) use options::{System as HostSystem, ipv4_only};
 
 use crate::log;
 use crate::text::err;

@@ -3,10 +3,11 @@
 use std::io;
 use std::net::IpAddr;
 
-use carrick_config::forward::ForwardKind;
+use carrick_config::forward::{self, ForwardKind};
 use carrick_config::hooks::{self, FileText, Hooks, Level};
 use carrick_config::ssh::{Config, LocalUser, Options, Sources};
-use carrick_config::words::{CanonicalizeHostname, LogLevel, Tunnel};
+use carrick_config::types::Endpoint;
+use carrick_config::words::{AddressFamily, CanonicalizeHostname, LogLevel, Tunnel};
 
 use super::args::{Args, Setting};
 use crate::log::{self, debug};
@@ -83,7 +84,7 @@ pub(super) fn load(args: &Args) -> Result<Options, String> {
             Setting::Forward(kind, spec) => add_forward(&mut config, *kind, spec)?,
         }
     }
-    if args.unbuilt == Some('W') {
+    if args.stdio_forward.is_some() {
         config.set_stdio_forward();
     }
     if args.level.is_none() && config.options().is_set("LogLevel") {
@@ -102,6 +103,28 @@ pub(super) fn load(args: &Args) -> Result<Options, String> {
         config.final_pass(&name).map_err(text)?;
     }
     config.finish().map_err(text)
+}
+
+/// Where `-W` leads.
+pub(super) fn stdio_forward(args: &Args) -> Result<Option<Endpoint>, String> {
+    let Some(spec) = &args.stdio_forward else {
+        return Ok(None);
+    };
+    let read = forward::forward(spec, ForwardKind::Dynamic, &System);
+    match read.map(|forward| forward.listen) {
+        // A port alone is a port of nobody.
+        Some(to @ (Endpoint::Unix { .. } | Endpoint::Tcp { host: Some(_), .. })) => Ok(Some(to)),
+        _ => Err(format!("Bad stdio forwarding specification '{spec}'")),
+    }
+}
+
+/// Which addresses may be used: `Some(true)` for IPv4 only.
+pub(crate) fn ipv4_only(options: &Options) -> Option<bool> {
+    match options.address_family {
+        AddressFamily::Any => None,
+        AddressFamily::Inet => Some(true),
+        AddressFamily::Inet6 => Some(false),
+    }
 }
 
 fn add_forward(config: &mut Config<'_>, kind: ForwardKind, spec: &str) -> Result<(), String> {
@@ -149,9 +172,6 @@ pub(super) fn refuse_unbuilt(args: &Args, options: &Options) -> Result<(), Strin
             options.canonicalize_hostname != CanonicalizeHostname::No,
         ),
         ("ChannelTimeout", !options.channel_timeouts.is_empty()),
-        ("LocalForward", !options.local_forwards.is_empty()),
-        ("DynamicForward", !options.local_forwards.is_empty()),
-        ("RemoteForward", !options.remote_forwards.is_empty()),
         ("ForwardX11", options.forward_x11 && display),
         ("ProxyJump", options.proxy_jump.is_some()),
         (

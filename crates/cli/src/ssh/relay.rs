@@ -16,6 +16,8 @@ use carrick_sys::{signals, tty};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::escape::{Action, Escapes, Step};
+use super::forward::Forwards;
+use super::forward::command::{self, Typing};
 use super::stdio::{End, Fd};
 use super::typed::Typed;
 use super::{escape, terminal};
@@ -74,7 +76,12 @@ pub(super) struct Relay {
     typed: Typed,
     escapes: Escapes,
     has_pty: bool,
+    /// `~C` is allowed; in it, local commands.
     command_line: bool,
+    local_commands: bool,
+    forwards: Forwards,
+    /// The command line that is being typed.
+    typing: Option<Typing>,
     outputs: [Output; 2],
     signals: Signals,
     seat: Seat,
@@ -94,6 +101,10 @@ pub(super) struct Setup {
     pub(super) escape: Option<u8>,
     /// `~C` is allowed.
     pub(super) command_line: bool,
+    /// And local commands in it.
+    pub(super) local_commands: bool,
+    /// What else the connection carries.
+    pub(super) forwards: Forwards,
 }
 
 /// The descriptors of a session.
@@ -170,6 +181,9 @@ impl Relay {
             escapes: Escapes::new(setup.escape.filter(|_| setup.has_pty)),
             has_pty: setup.has_pty,
             command_line: setup.command_line,
+            local_commands: setup.local_commands,
+            forwards: setup.forwards.clone(),
+            typing: None,
             outputs: [
                 output(Stream::Data, ends.stdout),
                 output(Stream::Stderr, ends.stderr),
@@ -225,10 +239,18 @@ impl Relay {
                 self.send_size();
             }
         }
+        let mut stopped = false;
         for (number, stream) in &mut self.signals.ending {
-            if stream.poll_recv(cx).is_ready() {
-                return Some(Ended::Killed(*number));
+            while stream.poll_recv(cx).is_ready() {
+                if self.typing.is_none() || *number != signals::Number::SIGINT as i32 {
+                    return Some(Ended::Killed(*number));
+                }
+                stopped = true;
             }
+        }
+        if stopped {
+            // It was meant for the command line.
+            self.end_typing("");
         }
         None
     }
@@ -441,7 +463,16 @@ impl Relay {
                     {
                         guard.clear_ready();
                     }
-                    if let Some(ended) = self.keys(keys.get(..n).unwrap_or_default()) {
+                    let mut input = keys.get(..n).unwrap_or_default();
+                    while let Some(typing) = &mut self.typing {
+                        let Some((line, used)) = typing.feed(input) else {
+                            input = &[];
+                            break;
+                        };
+                        self.end_typing(&line);
+                        input = input.get(used..).unwrap_or_default();
+                    }
+                    if let Some(ended) = self.keys(input) {
                         return Some(ended);
                     }
                 }
@@ -449,6 +480,11 @@ impl Relay {
                     Some(mut guard) => guard.clear_ready(),
                     None => return None,
                 },
+                // The end of input in the terminal's usual mode ends the line.
+                Ok((Ok(0), _)) if self.typing.is_some() => {
+                    let line = self.typing.as_ref().map(Typing::line);
+                    self.end_typing(&line.unwrap_or_default());
+                }
                 _ => {
                     self.end_of_input();
                     return None;
@@ -463,8 +499,21 @@ impl Relay {
                 return Some(ended);
             }
             input = input.get(used..).unwrap_or_default();
+            if let Some(typing) = &mut self.typing {
+                // Typed ahead.
+                let (line, used) = typing.feed(input)?;
+                self.end_typing(&line);
+                input = input.get(used..).unwrap_or_default();
+            }
         }
         None
+    }
+
+    /// The command line is at its end.
+    fn end_typing(&mut self, line: &str) {
+        self.typing = None;
+        terminal::enter_raw();
+        command::run(&self.forwards, line, self.local_commands);
     }
 
     fn act(&mut self, action: Action) -> Option<Ended> {
@@ -497,13 +546,17 @@ impl Relay {
             Action::Background => self.background(c),
             Action::Help => self.say(&escape::help(c, self.command_line, passenger)),
             Action::Connections => self.say(&format!(
-                "{c}#\r\nThe following connections are open:\r\n  #0 client-session\r\n"
+                "{c}#\r\nThe following connections are open:\r\n  #{} client-session\r\n{}",
+                self.channel.id(),
+                self.forwards.about()
             )),
-            Action::CommandLine => self.say(if self.command_line {
-                "the command line is not built yet\r\n"
-            } else {
-                "commandline disabled\r\n"
-            }),
+            Action::CommandLine if self.command_line => {
+                // The terminal lets the line be edited.
+                terminal::leave_raw();
+                self.say(command::PROMPT);
+                self.typing = Some(Typing::default());
+            }
+            Action::CommandLine => self.say("commandline disabled\r\n"),
             Action::ConnectionInfo => self.say(&self.about(c)),
         }
         None

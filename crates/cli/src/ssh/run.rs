@@ -7,6 +7,7 @@ use carrick::client::{ClientConfig, Login, Unverified};
 use carrick::proto::KeepAlive;
 use carrick::proto::transport::RekeyLimit;
 use carrick_config::ssh::Options;
+use carrick_config::types::Endpoint;
 use carrick_config::words::{PubkeyAuth, SessionType, WarnWeakCrypto};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -16,7 +17,7 @@ use super::auth::{Authenticator, Outcome};
 use super::fault::{Phase, Remote};
 use super::identity_file::Files;
 use super::lend::Lender;
-use super::session::{self, Plan};
+use super::session::{self, Plan, Work};
 use super::terminal::Restore;
 use super::{FAILED, SOFTWARE, fault, options};
 use crate::connect::hostkey::{Accepted, HostCheck, Refusal};
@@ -62,22 +63,23 @@ pub(super) fn run(args: &Args) -> u8 {
         log!(Fatal, "{text}");
         return FAILED;
     }
-    match prepare(args, options) {
+    let stdio = match options::stdio_forward(args) {
+        Ok(stdio) => stdio,
+        Err(text) => return complain(BadArgs::Message(text)),
+    };
+    match prepare(args, options, stdio) {
         Ok(plan) => connect(options, plan),
-        Err(bad) => {
-            super::complain(&bad);
-            FAILED
-        }
+        Err(bad) => complain(bad),
     }
 }
 
-/// What is to be run, decided before anything is connected to.
-struct Prepared {
-    command: Vec<u8>,
-    tty: bool,
+fn complain(bad: BadArgs) -> u8 {
+    super::complain(&bad);
+    FAILED
 }
 
-fn prepare(args: &Args, options: &Options) -> Result<Prepared, BadArgs> {
+/// Decides what is to be done before anything is connected to.
+fn prepare(args: &Args, options: &Options, stdio: Option<Endpoint>) -> Result<Work, BadArgs> {
     let mut command = args.command.clone();
     if let Some(remote) = &options.remote_command {
         command = remote.clone().into_bytes();
@@ -88,10 +90,14 @@ fn prepare(args: &Args, options: &Options) -> Result<Prepared, BadArgs> {
     }
     let tty = options.session_type != SessionType::None
         && session::wants_tty(options, !command.is_empty());
-    Ok(Prepared { command, tty })
+    Ok(Work {
+        command,
+        tty,
+        stdio,
+    })
 }
 
-fn connect(options: &'static Options, prepared: Prepared) -> u8 {
+fn connect(options: &'static Options, work: Work) -> u8 {
     let started = Instant::now();
     let Some(dialled) = dial(options) else {
         return FAILED;
@@ -109,7 +115,7 @@ fn connect(options: &'static Options, prepared: Prepared) -> u8 {
     let _restore = Restore::new();
     // A task of its own: what the runtime waits for itself costs a look at the
     // poller each time that it is woken, and a key waits meanwhile.
-    let conversation = converse_over(dialled, options, prepared, started);
+    let conversation = converse_over(dialled, options, work, started);
     runtime.block_on(async {
         let ended = tokio::spawn(conversation).await;
         ended.unwrap_or_else(|e| {
@@ -120,12 +126,7 @@ fn connect(options: &'static Options, prepared: Prepared) -> u8 {
 }
 
 /// Speaks with the server over whatever reached it.
-async fn converse_over(
-    dialled: Dialled,
-    options: &Options,
-    prepared: Prepared,
-    started: Instant,
-) -> u8 {
+async fn converse_over(dialled: Dialled, options: &Options, work: Work, started: Instant) -> u8 {
     match dialled {
         Dialled::Direct { stream, peer } => {
             let socket = stream.as_fd().try_clone_to_owned();
@@ -140,7 +141,7 @@ async fn converse_over(
                 socket: socket.ok().map(|s| (s, peer.is_ipv4())),
                 started,
             };
-            converse(options, prepared, stream, way).await
+            converse(options, work, stream, way).await
         }
         Dialled::Proxy {
             input,
@@ -160,7 +161,7 @@ async fn converse_over(
                 socket: None,
                 started,
             };
-            let status = converse(options, prepared, stream, way).await;
+            let status = converse(options, work, stream, way).await;
             drop(proxy);
             status
         }
@@ -211,7 +212,7 @@ struct Way<'a> {
 }
 
 /// Speaks with the server over `stream` from the first byte to the last.
-async fn converse<T>(options: &Options, prepared: Prepared, stream: T, way: Way<'_>) -> u8
+async fn converse<T>(options: &Options, work: Work, stream: T, way: Way<'_>) -> u8
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -274,18 +275,12 @@ where
         connect::set_qos(
             socket,
             *ipv4,
-            if prepared.tty {
-                qos.interactive
-            } else {
-                qos.bulk
-            },
+            if work.tty { qos.interactive } else { qos.bulk },
         );
     }
-    let Prepared { command, tty } = prepared;
     let plan = Plan {
         options,
-        command,
-        tty,
+        work,
         remote: way.remote,
         lender: Lender::new(options, binding),
         started: way.started,

@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use carrick::{Channel, Connection, GlobalRequest, Open, Request, agent, proto};
 use carrick_config::ssh::Options;
+use carrick_config::types::Endpoint;
 use carrick_config::words::{RequestTty, SessionType};
 use carrick_sys::signals::Number;
 use carrick_sys::termios::Modes;
 use carrick_sys::{daemonize, tty};
 
 use super::fault::{Phase, Remote};
+use super::forward::{Forwards, stdio};
 use super::lend::{self, Lender};
 use super::relay::{Ended, Relay, Setup, Signals, What, pty_size, tell_killed};
 use super::{FAILED, env, fault, terminal};
@@ -18,13 +20,20 @@ use crate::connect;
 use crate::log::{self, Level, debug, error, info, log, verbose};
 use crate::text::err;
 
-/// What is to be run.
-pub(super) struct Plan<'a> {
-    pub(super) options: &'a Options,
+/// What is to be done.
+pub(super) struct Work {
     /// The command; empty for a shell.
     pub(super) command: Vec<u8>,
     /// Whether a terminal is asked for.
     pub(super) tty: bool,
+    /// Where standard input and output lead instead of to a session (`-W`).
+    pub(super) stdio: Option<Endpoint>,
+}
+
+/// How, and with whom.
+pub(super) struct Plan<'a> {
+    pub(super) options: &'a Options,
+    pub(super) work: Work,
     pub(super) remote: Remote,
     /// Lends the user's agent, if that is wanted.
     pub(super) lender: Option<Arc<Lender>>,
@@ -51,9 +60,32 @@ pub(super) fn wants_tty(options: &Options, has_command: bool) -> bool {
 
 /// Runs the session; the result is the exit status.
 pub(super) async fn run(connection: Connection, plan: Plan<'_>) -> u8 {
-    let options = plan.options;
     tokio::spawn(serve_opens(connection.clone(), plan.lender.clone()));
     tokio::spawn(refuse_globals(connection.clone()));
+    let status = match Forwards::start(&connection, plan.options) {
+        Some(forwards) => {
+            let work = with_forwards(&connection, &forwards, &plan);
+            forwards.unless_broken(work).await.unwrap_or(FAILED)
+        }
+        None => FAILED,
+    };
+    terminal::leave_raw();
+    connection.disconnect("disconnected by user");
+    // The driver gets its turn to write that.
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    status
+}
+
+async fn with_forwards(connection: &Connection, forwards: &Forwards, plan: &Plan<'_>) -> u8 {
+    let options = plan.options;
+    let stdio = match &plan.work.stdio {
+        Some(to) => match stdio::open(connection, to).await {
+            Some(channel) => Some(channel),
+            None => return FAILED,
+        },
+        None => None,
+    };
     if let (true, Some(command)) = (options.permit_local_command, &options.local_command) {
         local_command(options, command);
     }
@@ -67,21 +99,18 @@ pub(super) async fn run(connection: Connection, plan: Plan<'_>) -> u8 {
         }
         match opening.await {
             Ok(channel) => Some(channel),
-            Err(e) => return failed_open(&e, &plan),
+            Err(e) => return failed_open(&e, plan),
         }
     };
-    no_more_sessions(&connection);
+    no_more_sessions(connection);
+    if let Err(status) = fork(options, forwards).await {
+        return status;
+    }
     debug!("Entering interactive session.");
-    let status = match channel {
-        Some(channel) => with_channel(&connection, channel, &plan).await,
-        None => without_channel(&connection, &plan).await,
-    };
-    terminal::leave_raw();
-    connection.disconnect("disconnected by user");
-    // The driver gets its turn to write that.
-    tokio::task::yield_now().await;
-    tokio::task::yield_now().await;
-    status
+    match (channel, stdio) {
+        (Some(channel), _) => with_channel(connection, channel, forwards, plan).await,
+        (None, stdio) => without_channel(connection, stdio, plan).await,
+    }
 }
 
 fn no_more_sessions(connection: &Connection) {
@@ -94,7 +123,7 @@ fn no_more_sessions(connection: &Connection) {
 
 fn failed_open(why: &carrick::Error, plan: &Plan<'_>) -> u8 {
     match why {
-        carrick::Error::OpenRefused { reason, text } => {
+        carrick::Error::OpenRefused { reason, text, .. } => {
             info!("channel 0: open failed: {reason}: {text}");
         }
         other => fault::tell(other, &plan.remote, &plan.options.hostname, Phase::Session),
@@ -117,9 +146,13 @@ fn local_command(options: &Options, command: &str) {
 }
 
 /// Goes to the background if that was asked for. The exit status if it fails.
-fn fork(options: &Options) -> Result<(), u8> {
+async fn fork(options: &Options, forwards: &Forwards) -> Result<(), u8> {
     if !options.fork_after_authentication {
         return Ok(());
+    }
+    if options.exit_on_forward_failure {
+        // Whoever started us learns whether the forwardings work.
+        forwards.answered().await;
     }
     debug!("forking to background");
     let keeps_stderr = log::is_on_stderr() && log::level() >= Level::Debug1;
@@ -131,18 +164,25 @@ fn fork(options: &Options) -> Result<(), u8> {
         })
 }
 
-/// `-N`: stays until the connection ends or a signal comes.
-async fn without_channel(connection: &Connection, plan: &Plan<'_>) -> u8 {
-    if let Err(status) = fork(plan.options) {
-        return status;
-    }
+/// `-N` and `-W`: stays until the connection ends, the one over standard input
+/// and output does, or a signal comes.
+async fn without_channel(connection: &Connection, stdio: Option<Channel>, plan: &Plan<'_>) -> u8 {
     let Ok(mut signals) = Signals::new() else {
         return FAILED;
     };
-    tokio::select! {
-        why = connection.closed() => {
-            fault::tell(&why, &plan.remote, &plan.options.hostname, Phase::Session);
+    let carried = async {
+        match stdio {
+            Some(channel) => stdio::carry(channel, plan.options.stdin_null).await,
+            None => Err(connection.closed().await),
         }
+    };
+    tokio::select! {
+        ended = carried => match ended {
+            Ok(()) => return 0,
+            Err(why) => {
+                fault::tell(&why, &plan.remote, &plan.options.hostname, Phase::Session);
+            }
+        },
         number = signals.ended() => {
             tell_killed(number);
             // There is no command whose status could be lost: ended as asked.
@@ -154,16 +194,20 @@ async fn without_channel(connection: &Connection, plan: &Plan<'_>) -> u8 {
     FAILED
 }
 
-async fn with_channel(connection: &Connection, channel: Channel, plan: &Plan<'_>) -> u8 {
+async fn with_channel(
+    connection: &Connection,
+    channel: Channel,
+    forwards: &Forwards,
+    plan: &Plan<'_>,
+) -> u8 {
     let options = plan.options;
-    if let Err(status) = fork(options) {
-        return status;
-    }
     let setup = Setup {
         stdin_null: options.stdin_null,
-        has_pty: plan.tty,
+        has_pty: plan.work.tty,
         escape: options.escape_char,
         command_line: options.enable_escape_commandline,
+        local_commands: options.permit_local_command,
+        forwards: forwards.clone(),
     };
     // Requests first: the end of input must come after the command.
     let asked = request_all(connection, &channel, plan);
@@ -181,12 +225,27 @@ async fn with_channel(connection: &Connection, channel: Channel, plan: &Plan<'_>
             return FAILED;
         }
     };
-    if plan.tty {
+    if plan.work.tty {
         terminal::enter_raw();
     }
-    let ended = relay.run().await;
+    let mut ended = relay.run().await;
     terminal::leave_raw();
+    if matches!(ended, Ended::Closed(_)) && !forwards.is_idle() {
+        ended = outlast(connection, forwards, ended).await;
+    }
     finish(connection, plan, &ended)
+}
+
+/// The session has ended; connections that are carried are not cut off.
+async fn outlast(connection: &Connection, forwards: &Forwards, ended: Ended) -> Ended {
+    let Ok(mut signals) = Signals::new() else {
+        return ended;
+    };
+    tokio::select! {
+        () = forwards.idle() => ended,
+        why = connection.closed() => Ended::Lost(why),
+        number = signals.ended() => Ended::Killed(number),
+    }
 }
 
 /// Asks for everything at once; the replies are waited for later.
@@ -201,7 +260,7 @@ fn request_all(
         debug!("Requesting authentication agent forwarding.");
         channel.notify(connection.agent_names().request())?;
     }
-    if plan.tty {
+    if plan.work.tty {
         let term = std::env::var("TERM").unwrap_or_default();
         let modes = Modes::of(rustix::stdio::stdin()).map_or_else(|_| vec![0], |m| m.encode());
         let request = Request::Pty {
@@ -221,7 +280,7 @@ fn request_all(
         );
         channel.notify(Request::Env { name, value })?;
     }
-    let command = &plan.command;
+    let command = &plan.work.command;
     let shown = String::from_utf8_lossy(command);
     let (what, request) = if options.session_type == SessionType::Subsystem {
         debug!("Sending subsystem: {shown}");
@@ -266,7 +325,7 @@ fn finish(connection: &Connection, plan: &Plan<'_>, ended: &Ended) -> u8 {
             }
         }
     }
-    if plan.tty && log::level() >= Level::Info {
+    if plan.work.tty && log::level() >= Level::Info {
         err!("Connection to {host} closed.\r\n");
     }
     let (sent, received) = connection.transferred();
@@ -299,13 +358,20 @@ fn rate(bytes: u64, seconds: f64) -> f64 {
 }
 
 /// Channels that the server asks for: to the agent, if it is lent, and none
-/// else.
+/// else. Those of remote forwardings do not come here.
 async fn serve_opens(connection: Connection, lender: Option<Arc<Lender>>) {
     while let Some(incoming) = connection.accept_open().await {
-        if agent::is_wanted_by(&incoming) {
-            lend::lend(lender.as_ref(), incoming);
-        } else {
-            debug!("server asked to open a channel: refused");
+        match &incoming.kind {
+            _ if agent::is_wanted_by(&incoming) => lend::lend(lender.as_ref(), incoming),
+            // Those for listeners of ours went to them.
+            Open::ForwardedTcpip { port, .. } => {
+                error!("WARNING: Server requests forwarding for unknown listen_port {port}");
+            }
+            Open::ForwardedStreamlocal { path } => error!(
+                "WARNING: Server requests forwarding for unknown path {}",
+                path.escape_ascii()
+            ),
+            _ => debug!("server asked to open a channel: refused"),
         }
     }
 }
