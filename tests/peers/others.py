@@ -173,28 +173,31 @@ def named(prefix, cases):
     return cases
 
 
-def python_cases(bench, daemon, lists, module):
-    """A script in the Python environment: it prints `pass|fail|skip NAME[: why]` a case."""
+def python_script(bench, daemon, module, more):
+    """Runs a script in the Python environment, with these facts and those on the daemon: it prints
+    `pass|fail|skip NAME[: why]` a case."""
     python = os.path.join(programs.PEERS, 'python', 'bin', 'python')
     if not os.access(python, os.X_OK):
         absent(python, 'python')
     known = fixture.known_hosts(bench.folder, f'{module}.{daemon.label}.known_hosts', daemon.port, bench.keys)
     facts = {'port': daemon.port, 'user': bench.user.name, 'password': bench.user.password, 'known_hosts': known,
-             'lists': lists, 'keys': {kind: bench.keys.path('user', kind) for kind, _ in fixture.KEY_TYPES}}
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), f'{module}_cases.py')
+             'keys': {kind: bench.keys.path('user', kind) for kind, _ in fixture.KEY_TYPES}, **more}
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), f'{module}.py')
+    done = fixture.run([python, '-W', 'ignore', script], input=json.dumps(facts).encode(), timeout=300)
+    label, results = module.removesuffix('_cases'), []
+    for line in done.stdout.decode(errors='replace').splitlines():
+        result, _, rest = line.partition(' ')
+        if result in ('pass', 'fail', 'skip'):
+            name, _, why = rest.partition(': ')
+            results.append((f'{label} {name}', result, why))
+    if done.returncode or not results:
+        results.append((label, 'fail', f'exit {done.returncode}: {fixture.report.shorten(done.stderr, 600)}'))
+    return results
 
-    def check():
-        done = fixture.run([python, '-W', 'ignore', script], input=json.dumps(facts).encode(), timeout=300)
-        results = []
-        for line in done.stdout.decode(errors='replace').splitlines():
-            result, _, rest = line.partition(' ')
-            if result in ('pass', 'fail', 'skip'):
-                name, _, why = rest.partition(': ')
-                results.append((f'{module} {name}', result, why))
-        if done.returncode or not results:
-            results.append((module, 'fail', f'exit {done.returncode}: {fixture.report.shorten(done.stderr, 600)}'))
-        return results
-    return [Case(module, check)]
+
+def python_cases(bench, daemon, lists, module):
+    """The cases of a Python peer with every algorithm of these lists."""
+    return [Case(module, lambda: python_script(bench, daemon, f'{module}_cases', {'lists': lists}))]
 
 
 def clients(bench, server):
