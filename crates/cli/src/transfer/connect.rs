@@ -153,10 +153,10 @@ mod tests {
             port,
             service,
         };
-        ssh_args(caller, &flags, &to)
-            .iter()
-            .map(|arg| format!("[{}]", arg.display()))
-            .collect()
+        let words = ssh_args(caller, &flags, &to);
+        words.iter().fold(String::new(), |all, word| {
+            all + "[" + &word.to_string_lossy() + "]"
+        })
     }
 
     /// As OpenSSH 10.0's programs start it.

@@ -20,6 +20,8 @@ pub(super) struct Sink {
     doubtful: u64,
     /// The first byte of it that was not.
     different: Option<u64>,
+    /// Something was written.
+    changed: bool,
 }
 
 /// How a file that may be there already is opened.
@@ -52,6 +54,7 @@ impl Sink {
             len,
             doubtful: 0,
             different: None,
+            changed: false,
         })
     }
 
@@ -75,6 +78,11 @@ impl Sink {
         self.different
     }
 
+    /// Whether all that was written, down to the length, was there already.
+    pub(super) fn is_as_before(&self) -> bool {
+        !self.changed && self.len == self.original
+    }
+
     /// Writes a piece.
     pub(super) fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
         let end = offset.saturating_add(data.len() as u64);
@@ -85,6 +93,7 @@ impl Sink {
         if self.regular && offset >= self.original && is_zero(data) {
             return Ok(());
         }
+        self.changed = true;
         self.file.write_all_at(data, offset)?;
         self.len = self.len.max(end);
         Ok(())
@@ -165,6 +174,10 @@ mod tests {
         sink.doubt();
         sink.write(4, b"efgh").unwrap();
         assert_eq!(sink.different(), None);
+        let mut other = Sink::open(&path, 0o600, Keep::AllToRead).unwrap();
+        other.doubt();
+        other.write(0, b"abc").unwrap();
+        assert!(other.is_as_before() && !sink.is_as_before());
         sink.write(0, b"abcd").unwrap();
         assert_eq!(sink.different(), Some(3));
         sink.finish(8).unwrap();

@@ -157,9 +157,9 @@ pub(crate) trait Observer {
     fn tick(&mut self) {}
 }
 
-/// A path for people: not UTF-8 replaced, control characters as `\ooo`.
+/// A path in what is told of it.
 pub(crate) fn shown(path: &[u8]) -> String {
-    crate::text::printable(&String::from_utf8_lossy(path)).into_owned()
+    crate::text::logged(path)
 }
 
 /// A path as the system takes it.

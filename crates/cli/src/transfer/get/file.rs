@@ -195,7 +195,10 @@ impl Gets<'_> {
         };
         self.closes.push(std::mem::take(&mut file.handle));
         let path = shown(&file.task.to);
-        if self.options.resume != Resume::No && moving.start == size {
+        if self.options.resume != Resume::No
+            && moving.sink.original() == size
+            && moving.sink.is_as_before()
+        {
             self.observer
                 .note(&format!("File \"{path}\" was not modified"));
         }
