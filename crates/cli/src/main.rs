@@ -23,6 +23,7 @@ mod place;
 mod prompt;
 mod scp;
 mod services;
+mod sftp;
 mod sftp_server;
 mod sister;
 mod sk;
@@ -44,6 +45,7 @@ type Program = fn(Vec<OsString>) -> ExitCode;
 
 const PROGRAMS: &[(&str, Program)] = &[
     ("scp", scp::main),
+    ("sftp", sftp::main),
     ("sftp-server", sftp_server::main),
     ("ssh", ssh::main),
     ("ssh-add", add::main),

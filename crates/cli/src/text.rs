@@ -106,7 +106,6 @@ fn shown_in(name: &[u8], utf8: bool) -> String {
 
 /// A name of others' for the log, which is ASCII whatever the locale, and in
 /// which a backslash is doubled.
-#[allow(dead_code, reason = "sftp, who uses it, comes next")]
 pub(crate) fn logged(name: &[u8]) -> String {
     let mut out = String::with_capacity(name.len());
     for byte in name {
