@@ -13,8 +13,12 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use carrick_sftp::client::is_plain_name;
 use carrick_sftp::msg::{Attrs, FileKind, Owner, Times};
 
+use super::{Fault, Lost, Remote};
+use crate::log::error;
+use crate::text::logged;
 use crate::wildcard;
 
 /// How many patterns the braces of one may stand for.
@@ -313,6 +317,43 @@ impl Braces {
 fn behind_set(pattern: &[u8], open: usize) -> usize {
     let close = pattern.iter().skip(open + 2).position(|b| *b == b']');
     close.map_or(open + 1, |n| open + 2 + n + 1)
+}
+
+/// The files at a server. A folder that cannot be read is told of.
+impl Tree for Remote {
+    type Error = Lost;
+
+    fn list(&mut self, folder: &[u8]) -> Result<Vec<(Vec<u8>, Attrs)>, Lost> {
+        match self.read_dir(folder) {
+            // What is no name in that folder leads elsewhere.
+            Ok(entries) => Ok(entries
+                .into_iter()
+                .filter(|entry| is_plain_name(&entry.name))
+                .map(|entry| (entry.name, entry.attrs))
+                .collect()),
+            Err(Fault::Lost(lost)) => Err(lost),
+            Err(fault) => {
+                error!("remote readdir(\"{}\"): {fault}", logged(folder));
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn lstat(&mut self, path: &[u8]) -> Result<Option<Attrs>, Lost> {
+        known(Remote::lstat(self, path))
+    }
+
+    fn stat(&mut self, path: &[u8]) -> Result<Option<Attrs>, Lost> {
+        known(Remote::stat(self, path))
+    }
+}
+
+fn known(answer: Result<Attrs, Fault>) -> Result<Option<Attrs>, Lost> {
+    match answer {
+        Ok(attrs) => Ok(Some(attrs)),
+        Err(Fault::Lost(lost)) => Err(lost),
+        Err(_) => Ok(None),
+    }
 }
 
 /// The files here.

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 
 use super::fault::Lost;
+use super::remote::Remote;
 
 /// No wait is longer: whoever watches wants to be heard.
 pub(super) const TICK: Duration = Duration::from_millis(500);
@@ -60,13 +61,18 @@ impl Link {
     /// Moves what can be moved at once, or waits until something can, but no
     /// longer than [`TICK`]: whether anything was.
     pub(super) fn exchange(&mut self, talk: &mut Conversation) -> Result<bool, Lost> {
-        let wrote = self.write(talk)?;
-        let read = self.read(talk)?;
-        if wrote || read {
+        if self.turn(talk)? {
             return Ok(true);
         }
-        self.wait(!talk.output().is_empty())?;
+        wait(&mut [(self, !talk.output().is_empty())])?;
         Ok(false)
+    }
+
+    /// Moves what can be moved at once: whether anything was.
+    fn turn(&mut self, talk: &mut Conversation) -> Result<bool, Lost> {
+        let wrote = self.write(talk)?;
+        let read = self.read(talk)?;
+        Ok(wrote || read)
     }
 
     fn write(&mut self, talk: &mut Conversation) -> Result<bool, Lost> {
@@ -111,25 +117,6 @@ impl Link {
         }
     }
 
-    fn wait(&mut self, output: bool) -> Result<(), Lost> {
-        let mut time = TICK;
-        if let Some(pace) = &mut self.pace
-            && let Some(pause) = pace.pause()
-        {
-            std::thread::sleep(pause.min(TICK));
-            time = Duration::ZERO;
-        }
-        let mut fds = vec![PollFd::new(&self.from, PollFlags::IN)];
-        if let (Some(to), true) = (&self.to, output) {
-            fds.push(PollFd::new(to, PollFlags::OUT));
-        }
-        let time = Timespec::try_from(time).ok();
-        match poll(&mut fds, time.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(why) => Err(io::Error::from(why).into()),
-        }
-    }
-
     /// Closes the child's input and waits for its end.
     pub(super) fn finish(mut self) -> io::Result<ExitStatus> {
         self.to = None;
@@ -137,6 +124,43 @@ impl Link {
             Some(child) => child.wait(),
             None => Ok(ExitStatus::default()),
         }
+    }
+}
+
+/// [`Link::exchange`] with two servers: whichever can go on does.
+pub(super) fn exchange_both(one: &mut Remote, other: &mut Remote) -> Result<bool, Lost> {
+    let moved = one.link.turn(&mut one.talk)?;
+    if other.link.turn(&mut other.talk)? || moved {
+        return Ok(true);
+    }
+    wait(&mut [
+        (&mut one.link, !one.talk.output().is_empty()),
+        (&mut other.link, !other.talk.output().is_empty()),
+    ])?;
+    Ok(false)
+}
+
+/// Waits until one of these links can go on, but no longer than [`TICK`]. With
+/// each comes whether there is something to be written.
+fn wait(links: &mut [(&mut Link, bool)]) -> Result<(), Lost> {
+    let mut time = TICK;
+    for (link, _) in links.iter_mut() {
+        if let Some(pause) = link.pace.as_mut().and_then(Pace::pause) {
+            std::thread::sleep(pause.min(TICK));
+            time = Duration::ZERO;
+        }
+    }
+    let mut fds = Vec::with_capacity(2 * links.len());
+    for (link, output) in links.iter() {
+        fds.push(PollFd::new(&link.from, PollFlags::IN));
+        if let (Some(to), true) = (&link.to, output) {
+            fds.push(PollFd::new(to, PollFlags::OUT));
+        }
+    }
+    let time = Timespec::try_from(time).ok();
+    match poll(&mut fds, time.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(why) => Err(io::Error::from(why).into()),
     }
 }
 

@@ -1,9 +1,25 @@
 //! A local file that a remote one is written to.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+/// Whether writing to `place` would lead out of `root` by a link that is there:
+/// not to be done where only the other side chose the name. One that leads
+/// nowhere yet counts: who knows where that will be.
+pub(crate) fn leads_out(root: &Path, place: &Path) -> bool {
+    if !fs::symlink_metadata(place).is_ok_and(|about| about.is_symlink()) {
+        return false;
+    }
+    match (root.canonicalize(), place.canonicalize()) {
+        (Ok(root), Ok(to)) => !to.starts_with(root),
+        _ => true,
+    }
+}
+
+/// What is told of a path that [`leads_out`].
+pub(crate) const LEADS_OUT: &str = "symbolic link that leads out of the target";
 
 /// A file being written, in any order.
 #[derive(Debug)]
@@ -152,24 +168,24 @@ mod tests {
     fn zeros_are_holes_only_where_nothing_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
-        std::fs::write(&path, b"abcdef").unwrap();
+        fs::write(&path, b"abcdef").unwrap();
         let mut sink = Sink::open(&path, 0o600, Keep::All).unwrap();
         sink.write(2, &[0, 0]).unwrap();
         sink.write(8, b"x").unwrap();
         sink.write(9, &[0; 3]).unwrap();
         sink.finish(12).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"ab\0\0ef\0\0x\0\0\0");
+        assert_eq!(fs::read(&path).unwrap(), b"ab\0\0ef\0\0x\0\0\0");
         let mut sink = Sink::open(&path, 0o600, Keep::Nothing).unwrap();
         sink.write(0, &[0; 100]).unwrap();
         sink.finish(100).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), [0; 100]);
+        assert_eq!(fs::read(&path).unwrap(), [0; 100]);
     }
 
     #[test]
     fn what_differs_is_noticed_and_mended() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
-        std::fs::write(&path, b"abcXef").unwrap();
+        fs::write(&path, b"abcXef").unwrap();
         let mut sink = Sink::open(&path, 0o600, Keep::AllToRead).unwrap();
         sink.doubt();
         sink.write(4, b"efgh").unwrap();
@@ -181,6 +197,6 @@ mod tests {
         sink.write(0, b"abcd").unwrap();
         assert_eq!(sink.different(), Some(3));
         sink.finish(8).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"abcdefgh");
+        assert_eq!(fs::read(&path).unwrap(), b"abcdefgh");
     }
 }

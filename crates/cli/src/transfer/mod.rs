@@ -3,6 +3,7 @@
 //!
 //! - [`connect`]: the `ssh` child, or a local server.
 //! - [`link`]: its pipes.
+//! - [`cross()`]: from one server to another.
 //! - [`glob`]: names from patterns, here and there.
 //! - [`option`]: the values of flags that the programs share.
 //! - [`progress`]: what the user sees of a job.
@@ -13,7 +14,7 @@
 //! What a hostile server can do is to send wrong content, refuse, or be silent.
 //! A name in a folder listing that is not a plain name is refused, so nothing
 //! is written outside of the folder that was named as the target; gets make no
-//! symbolic links; what it says is shown with control characters made visible.
+//! symbolic links, and follow none out of it; what it says is shown with control characters made visible.
 
 #![allow(
     dead_code,
@@ -22,6 +23,7 @@
 )]
 
 pub(crate) mod connect;
+mod cross;
 mod fault;
 mod get;
 pub(crate) mod glob;
@@ -34,8 +36,10 @@ mod put;
 mod remote;
 mod verify;
 
+pub(crate) use cross::cross;
 pub(crate) use fault::{Fault, Lost};
 pub(crate) use link::Link;
+pub(crate) use local::{LEADS_OUT, leads_out};
 pub(crate) use remote::{AccountNames, DirEntry, Remote};
 
 use std::ffi::OsStr;
@@ -87,6 +91,9 @@ pub(crate) struct Options {
     /// Files that are there are overwritten in place and cut at the end, not
     /// emptied first: `scp`, whose source may be its target.
     pub in_place: bool,
+    /// In trees that are fetched, links on this side are followed wherever
+    /// they lead, and not only to where the target is.
+    pub leave_target: bool,
 }
 
 /// What a job came to.

@@ -113,6 +113,7 @@ const TREES: Options = Options {
     fsync: false,
     follow_links: false,
     in_place: false,
+    leave_target: false,
 };
 
 /// Content that no block of repeats in another.
@@ -615,4 +616,149 @@ fn simple_questions() {
     }
     remote.rmdir(&at("d")).unwrap();
     assert!(remote.read_dir(&at("d")).unwrap_err().is_not_found());
+}
+
+#[test]
+fn links_on_this_side_lead_no_tree_out_of_its_target() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("a/folder")).unwrap();
+    fs::create_dir_all(at("a/inside")).unwrap();
+    for name in ["file", "dangling", "folder/x", "inside/x"] {
+        fs::write(at("a").join(name), "new").unwrap();
+    }
+    fs::create_dir_all(at("b/real")).unwrap();
+    fs::create_dir(at("out")).unwrap();
+    fs::write(at("out/precious"), "precious").unwrap();
+    for (name, to) in [
+        ("file", "../out/precious"),
+        ("dangling", "../out/made"),
+        ("folder", "../out"),
+        ("inside", "real"),
+    ] {
+        symlink(to, at("b").join(name)).unwrap();
+    }
+    let mut told = Told::default();
+    let items = [item(&at("a"), &at("b"))];
+    let got = ours(&[]).get(&items, TREES, &mut told).unwrap();
+    assert_eq!(got.failures, 3, "{:?}", told.errors);
+    let refused = |text: &&String| text.contains(LEADS_OUT);
+    assert_eq!(told.errors.iter().filter(refused).count(), 3);
+    assert_eq!(fs::read(at("out/precious")).unwrap(), b"precious");
+    assert_eq!(fs::read_dir(at("out")).unwrap().count(), 1);
+    assert_eq!(fs::read(at("b/real/x")).unwrap(), b"new");
+    let options = Options {
+        leave_target: true,
+        ..TREES
+    };
+    let got = ours(&[])
+        .get(&items, options, &mut Told::default())
+        .unwrap();
+    assert!(got.is_success());
+    assert_eq!(fs::read(at("out/precious")).unwrap(), b"new");
+}
+
+#[test]
+fn what_replaces_and_breaks_off_leaves_nothing_of_the_old() {
+    let content = noise(20_000_000);
+    let folder = TempDir::new().unwrap();
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    fs::write(&a, &content).unwrap();
+    fs::write(&b, vec![b'o'; 30_000_000]).unwrap();
+    let options = Options {
+        in_place: true,
+        ..Options::default()
+    };
+    let mut told = Told {
+        stop_after: Some(3_000_000),
+        ..Told::default()
+    };
+    let got = ours(&[]).get(&[item(&a, &b)], options, &mut told).unwrap();
+    assert!(got.interrupted);
+    let left = fs::read(&b).unwrap();
+    assert!(left.len() >= 1_000_000 && left.len() < content.len());
+    assert!(content.starts_with(&left));
+}
+
+#[test]
+fn trees_go_from_server_to_server() {
+    let folder = TempDir::new().unwrap();
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    plant(&a);
+    fs::remove_file(a.join("sub folder/link")).unwrap();
+    let (mut from, mut to) = (ours(&[]), ours(&[]));
+    let mut told = Told::default();
+    let items = [item(&a, &b)];
+    let outcome = cross(&mut from, &mut to, &items, TREES, &mut told).unwrap();
+    assert!(outcome.is_success(), "{:?}", told.errors);
+    assert_eq!((told.begun, told.ended), (306, 306));
+    assert_eq!(told.found, (306, told.moved));
+    assert_eq!(picture(&a), picture(&b));
+    // Onto itself nothing is lost, and over something longer nothing is left.
+    let long = a.join("sub folder/long");
+    let items = [
+        item(&long, &long),
+        item(&a.join("empty file"), &b.join("sub folder/long")),
+    ];
+    let plain = Options::default();
+    let outcome = cross(&mut from, &mut to, &items, plain, &mut told).unwrap();
+    assert!(outcome.is_success(), "{:?}", told.errors);
+    assert_eq!(fs::read(&long).unwrap(), noise(3_000_001));
+    assert_eq!(fs::read(b.join("sub folder/long")).unwrap(), b"");
+}
+
+#[test]
+fn what_fails_between_servers_is_told_and_the_rest_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    fs::create_dir_all(a.join("d")).unwrap();
+    fs::create_dir_all(b.join("f")).unwrap();
+    for name in ["f", "g", "d/h"] {
+        fs::write(a.join(name), name).unwrap();
+    }
+    fs::write(b.join("d"), "in the way").unwrap();
+    symlink("nowhere", a.join("dangling")).unwrap();
+    let (mut from, mut to) = (ours(&[]), ours(&[]));
+    let mut told = Told::default();
+    let follow = Options {
+        follow_links: true,
+        ..TREES
+    };
+    let outcome = cross(&mut from, &mut to, &[item(&a, &b)], follow, &mut told).unwrap();
+    assert_eq!(outcome.failures, 3, "{:?}", told.errors);
+    for text in [
+        "dest open \"",
+        "exists but is not a directory",
+        "remote stat \"",
+    ] {
+        assert!(
+            told.errors.iter().any(|e| e.contains(text)),
+            "{text}: {:?}",
+            told.errors
+        );
+    }
+    assert_eq!(fs::read(b.join("g")).unwrap(), b"g");
+}
+
+#[test]
+fn a_lost_server_ends_a_copy_between_two() {
+    let folder = TempDir::new().unwrap();
+    let a = folder.path().join("a");
+    fs::write(&a, noise(3_000_000)).unwrap();
+    let (mut to, server) = with_server(|mut stream| {
+        let mut hello = [0; 9];
+        stream.read_exact(&mut hello).unwrap();
+        stream.write_all(&[0, 0, 0, 5, 2, 0, 0, 0, 3]).unwrap();
+    });
+    server.join().unwrap();
+    let items = [item(&a, &folder.path().join("b"))];
+    let mut told = Told::default();
+    let outcome = cross(
+        &mut ours(&[]),
+        &mut to,
+        &items,
+        Options::default(),
+        &mut told,
+    );
+    assert!(matches!(outcome, Err(Lost::Closed)), "{outcome:?}");
 }

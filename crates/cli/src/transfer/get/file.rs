@@ -10,7 +10,7 @@ use carrick_sftp::msg::{Attrs, CheckFile, Extended, HashedFile, Open, Request, T
 use super::{File, Gets, Moving, State, Step};
 use crate::text::os_error;
 use crate::transfer::jobs::{Flow, differs, refused};
-use crate::transfer::local::{Keep, Sink};
+use crate::transfer::local::{Keep, LEADS_OUT, Sink};
 use crate::transfer::verify::{BLOCK, Compare, HASH, Piece};
 use crate::transfer::{Begin, FileId, Options, Resume, as_path, shown};
 
@@ -36,6 +36,10 @@ impl Gets<'_> {
             Resume::Verified => Keep::AllToRead,
         };
         let path = shown(&file.task.to);
+        if file.task.leads_out(self.options) {
+            let text = format!("open local \"{path}\": {LEADS_OUT}");
+            return self.give_up(id, &text);
+        }
         let mut sink = match Sink::open(as_path(&file.task.to), mode, keep) {
             Ok(sink) => sink,
             Err(why) => {
@@ -165,9 +169,7 @@ impl Gets<'_> {
         match &mut file.state {
             State::Moving(moving) if moving.failed && moving.download.is_waiting() => {}
             State::Moving(moving) if moving.failed => {
-                // So that it can be resumed.
-                let whole = moving.download.whole_up_to().max(moving.sink.original());
-                let _ = moving.sink.finish(whole);
+                moving.leave(self.options.resume);
                 self.observer.end(id, false);
                 self.drop_failed(id);
             }

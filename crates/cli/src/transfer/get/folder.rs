@@ -3,6 +3,7 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::sync::Arc;
 
 use carrick_sftp::client::{Answer, is_plain_name};
 use carrick_sftp::msg::{FileKind, Names, Request};
@@ -11,6 +12,7 @@ use super::file::set_times;
 use super::{Folder, Gets, Listing, Step, Task, not_regular};
 use crate::text::os_error;
 use crate::transfer::jobs::{DEPTH, Flow, LISTING, refused};
+use crate::transfer::local::LEADS_OUT;
 use crate::transfer::{FileId, as_path, join, shown};
 
 impl Gets<'_> {
@@ -62,6 +64,11 @@ impl Gets<'_> {
         if folder.task.depth >= DEPTH {
             let text = format!("Maximum directory depth exceeded: {DEPTH} levels");
             self.fail(&text);
+            return self.leave(id);
+        }
+        if folder.task.leads_out(self.options) {
+            let path = shown(&folder.task.to);
+            self.fail(&format!("mkdir {path}: {LEADS_OUT}"));
             return self.leave(id);
         }
         self.observer.folder(&folder.task.from);
@@ -133,6 +140,8 @@ impl Gets<'_> {
         let Some(folder) = self.folders.get_mut(&id) else {
             return;
         };
+        let top = || folder.task.to.as_slice().into();
+        let root = folder.task.root.clone().unwrap_or_else(top);
         let (mut files, mut bytes) = (0, 0);
         for entry in names.iter() {
             if matches!(entry.name, b"." | b"..") {
@@ -164,6 +173,7 @@ impl Gets<'_> {
                 // Of a link, what it points to counts.
                 attrs: (!is_link).then_some(entry.attrs),
                 parent: Some(id),
+                root: Some(Arc::clone(&root)),
                 depth: folder.task.depth + 1,
             };
             folder.children += 1;

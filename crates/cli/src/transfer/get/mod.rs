@@ -4,16 +4,17 @@ mod file;
 mod folder;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use carrick_sftp::client::{Answer, Download, Range};
 use carrick_sftp::msg::{Attrs, FileKind, Request, Times, name};
 
 use super::fault::Lost;
 use super::jobs::{AHEAD, FOLDERS, Flow, refused};
-use super::local::Sink;
+use super::local::{Sink, leads_out};
 use super::remote::Remote;
 use super::verify::{Compare, Piece};
-use super::{FileId, Item, Observer, Options, Outcome, shown};
+use super::{FileId, Item, Observer, Options, Outcome, Resume, as_path, shown};
 
 impl Remote {
     /// Gets files, and with [`Options::recursive`] trees. What fails is told
@@ -81,7 +82,17 @@ struct Task {
     to: Vec<u8>,
     attrs: Option<Attrs>,
     parent: Option<FileId>,
+    /// The top of the tree it is in, on this side: it stays below that.
+    root: Option<Arc<[u8]>>,
     depth: usize,
+}
+
+impl Task {
+    /// Whether a link on this side would lead it out of its tree.
+    fn leads_out(&self, options: Options) -> bool {
+        let out = |root: &Arc<[u8]>| leads_out(as_path(root), as_path(&self.to));
+        !options.leave_target && self.root.as_ref().is_some_and(out)
+    }
 }
 
 struct File {
@@ -111,6 +122,19 @@ struct Moving {
     start: u64,
     /// It failed: what is under way is waited for.
     failed: bool,
+}
+
+impl Moving {
+    /// Leaves what came such that it can be resumed: a beginning of the file,
+    /// and nothing of what was to be replaced.
+    fn leave(&mut self, resume: Resume) {
+        let kept = match resume {
+            Resume::No => 0,
+            Resume::Verified | Resume::Blind => self.sink.original(),
+        };
+        // Why it is left is told; that this failed too would help nobody.
+        let _ = self.sink.finish(self.download.whole_up_to().max(kept));
+    }
 }
 
 struct Folder {
@@ -255,6 +279,7 @@ impl Gets<'_> {
                     to: item.to.clone(),
                     attrs: item.attrs,
                     parent: None,
+                    root: None,
                     depth: 0,
                 }
             }
@@ -377,7 +402,7 @@ impl Gets<'_> {
                 continue;
             };
             let whole = moving.download.whole_up_to();
-            let _ = moving.sink.finish(whole.max(moving.sink.original()));
+            moving.leave(self.options.resume);
             let (from, to) = (shown(&file.task.from), shown(&file.task.to));
             let text = format!("download \"{from}\" to \"{to}\": {why} after {whole} bytes");
             self.fail(&text);
