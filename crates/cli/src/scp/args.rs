@@ -6,19 +6,13 @@ use super::pace::Pace;
 use super::talk::How;
 use crate::getopt::{Getopt, text};
 use crate::log::Level;
+use crate::transfer::option::{SftpOptions, limit};
 
 pub(super) const USAGE: &str = "\
 usage: scp [-346ABCOpqRrsTv] [-c cipher] [-D sftp_server_path] [-F ssh_config]
            [-i identity_file] [-J destination] [-l limit] [-o ssh_option]
            [-P port] [-S program] [-X sftp_option] source ... target
 ";
-
-/// The highest `-l`, in Kbit/s.
-const MAX_LIMIT: u64 = 100 * 1024 * 1024;
-/// The highest `-X buffer=`, in bytes.
-const MAX_BUFFER: u64 = 256 * 1024;
-/// The highest `-X nrequests=`.
-const MAX_REQUESTS: u64 = 256 * 1024;
 
 /// Whose part this program plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +55,7 @@ pub(super) struct Args {
     pub(super) port: Option<u16>,
     /// `-S`.
     pub(super) ssh: Option<OsString>,
-    pub(super) buffer: Option<u32>,
-    pub(super) requests: Option<u32>,
+    pub(super) sftp: SftpOptions,
     /// Flags for the ssh that carries files.
     pub(super) ssh_flags: Vec<OsString>,
     /// Flags for the ssh that has one remote host copy to another.
@@ -96,8 +89,7 @@ pub(super) fn parse(argv: Vec<OsString>) -> Result<Args, BadArgs> {
         limit: None,
         port: None,
         ssh: None,
-        buffer: None,
-        requests: None,
+        sftp: SftpOptions::default(),
         ssh_flags: Vec::new(),
         direct_flags: Vec::new(),
         operands: Vec::new(),
@@ -151,7 +143,7 @@ impl Args {
             'S' => self.ssh = Some(value),
             'P' => self.port = Some(port(&text(&value))?),
             'l' => self.limit = Some(limit(&text(&value)).ok_or(BadArgs::Usage(None))?),
-            'X' => self.sftp_option(&text(&value))?,
+            'X' => self.sftp.take(&text(&value)).map_err(BadArgs::Fatal)?,
             // `-2`: there is no other version of the protocol.
             _ => {}
         }
@@ -179,55 +171,10 @@ impl Args {
         self.ssh_flags.extend_from_slice(words);
         self.direct_flags.extend_from_slice(words);
     }
-
-    fn sftp_option(&mut self, option: &str) -> Result<(), BadArgs> {
-        if let Some(value) = option.strip_prefix("buffer=") {
-            let bytes = carrick_config::scaled(value)
-                .ok()
-                .and_then(|n| u64::try_from(n).ok())
-                .filter(|n| (1..=MAX_BUFFER).contains(n))
-                .and_then(|n| u32::try_from(n).ok());
-            let wrong = || format!("Invalid buffer size \"{value}\": Invalid argument");
-            self.buffer = Some(bytes.ok_or_else(|| BadArgs::Fatal(wrong()))?);
-        } else if let Some(value) = option.strip_prefix("nrequests=") {
-            let wrong =
-                |why| BadArgs::Fatal(format!("Invalid number of requests \"{value}\": {why}"));
-            let number = number(value, 1..=MAX_REQUESTS).map_err(wrong)?;
-            self.requests = u32::try_from(number).ok();
-        } else {
-            return Err(BadArgs::Fatal("Invalid -X option".into()));
-        }
-        Ok(())
-    }
 }
 
 fn port(value: &str) -> Result<u16, BadArgs> {
     crate::services::port(value).ok_or_else(|| BadArgs::Fatal(format!("bad port \"{value}\"\n")))
-}
-
-fn limit(value: &str) -> Option<u64> {
-    number(value, 1..=MAX_LIMIT).ok()
-}
-
-/// A number in a range, or strtonum(3)'s word for what is wrong with it.
-fn number(value: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, &'static str> {
-    let value = value.trim_start();
-    let digits = value.strip_prefix(['+', '-']).unwrap_or(value);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err("invalid");
-    }
-    let number = if value.starts_with('-') {
-        0
-    } else {
-        digits.parse().unwrap_or(u64::MAX)
-    };
-    if number < *range.start() {
-        Err("too small")
-    } else if number > *range.end() {
-        Err("too large")
-    } else {
-        Ok(number)
-    }
 }
 
 #[cfg(test)]
@@ -258,7 +205,10 @@ mod tests {
         assert_eq!(args.server.unwrap(), "srv");
         assert_eq!(args.ssh.unwrap(), "ssh");
         assert_eq!(args.limit, Some(8));
-        assert_eq!((args.buffer, args.requests), (Some(1536), Some(9)));
+        assert_eq!(
+            (args.sftp.buffer, args.sftp.requests),
+            (Some(1536), Some(9))
+        );
         assert!(args.ssh_flags.is_empty());
         assert!(run("a b c").unwrap().to_folder);
         assert!(!run("a b").unwrap().to_folder);
@@ -294,25 +244,8 @@ mod tests {
                 "-X buffer=0 f g",
                 fatal("Invalid buffer size \"0\": Invalid argument"),
             ),
-            (
-                "-X buffer=257k f g",
-                fatal("Invalid buffer size \"257k\": Invalid argument"),
-            ),
-            (
-                "-X nrequests=-1 f g",
-                fatal("Invalid number of requests \"-1\": too small"),
-            ),
-            (
-                "-X nrequests=1k f g",
-                fatal("Invalid number of requests \"1k\": invalid"),
-            ),
-            (
-                "-X nrequests=262145 f g",
-                fatal("Invalid number of requests \"262145\": too large"),
-            ),
         ] {
             assert_eq!(run(line).err(), want, "{line}");
         }
-        assert!(run("-X nrequests=262144 -X buffer=256k f g").is_ok());
     }
 }

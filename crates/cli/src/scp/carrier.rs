@@ -2,8 +2,10 @@
 //! that do all the work themselves.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
 use rustix::pipe::fcntl_setpipe_size;
@@ -13,16 +15,8 @@ use super::children;
 use crate::place::Remote;
 use crate::sister;
 use crate::text::{err, os_error, printable_bytes};
+use crate::transfer::connect::{self, Caller, Destination, Service};
 
-/// What every ssh that carries files is told.
-const CARRIER: [&str; 6] = [
-    "-x",
-    "-oPermitLocalCommand=no",
-    "-oClearAllForwardings=yes",
-    "-oRemoteCommand=none",
-    "-oRequestTTY=no",
-    "-oControlMaster=no",
-];
 /// What a pipe to or from it holds, if the system lets us: fewer turns.
 const PIPE: usize = 1024 * 1024;
 
@@ -34,10 +28,9 @@ impl Carrier {
     pub(super) fn start(
         args: &Args,
         host: &Remote,
-        command: &[u8],
-        batch: bool,
+        command: OsString,
     ) -> Option<(Self, OwnedFd, OwnedFd)> {
-        let mut ssh = carrying(args, host, command, batch);
+        let mut ssh = carrying(args, host, Service::Command(command), false);
         ssh.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = spawn(&mut ssh)?;
         let input: OwnedFd = child.stdout.take()?.into();
@@ -47,14 +40,15 @@ impl Carrier {
         Some((Self(child), input, output))
     }
 
-    /// Has ssh run `command` at `host`, in conversation with somebody else.
+    /// Has ssh run `command` at `host`, in conversation with somebody else who
+    /// may ask for passwords: so this one may not.
     pub(super) fn between(
         args: &Args,
         host: &Remote,
-        command: &[u8],
+        command: OsString,
         (input, output): (OwnedFd, OwnedFd),
     ) -> Option<Self> {
-        let mut ssh = carrying(args, host, command, true);
+        let mut ssh = carrying(args, host, Service::Command(command), true);
         ssh.stdin(input).stdout(output);
         spawn(&mut ssh).map(Self)
     }
@@ -67,14 +61,16 @@ impl Carrier {
 }
 
 /// The far end's command line.
-pub(super) fn far_command(args: &Args, role: &str, path: &[u8]) -> Vec<u8> {
+pub(super) fn far_command(args: &Args, role: &str, path: &[u8]) -> OsString {
     let mut command = base_command(args);
     command.push_str(role);
     command.push(' ');
     if path.first() == Some(&b'-') {
         command.push_str("-- ");
     }
-    [command.as_bytes(), path].concat()
+    let mut command = OsString::from(command);
+    command.push(OsStr::from_bytes(path));
+    command
 }
 
 /// `scp` with the flags that both ends have in common.
@@ -99,33 +95,51 @@ fn ssh(args: &Args) -> Command {
         .map_or_else(|| sister::program("ssh"), Command::new)
 }
 
-fn carrying(args: &Args, host: &Remote, command: &[u8], batch: bool) -> Command {
+/// An ssh that carries a conversation with what `service` says; with `silent`
+/// it asks for no passwords.
+fn carrying(args: &Args, host: &Remote, service: Service, silent: bool) -> Command {
     let mut ssh = ssh(args);
+    let (Service::Subsystem(what) | Service::Command(what)) = &service;
+    tell(args, &ssh, host, what);
+    let to = Destination {
+        host: host.host.clone(),
+        user: host.user.clone(),
+        port: host.port.or(args.port),
+        service,
+    };
+    let mut words = connect::ssh_args(Caller::Scp, &args.ssh_flags, &to);
+    if silent && let Some(end) = words.iter().rposition(|word| word == "--") {
+        words.insert(end, "-oBatchMode=yes".into());
+    }
+    ssh.args(words);
+    ssh
+}
+
+/// What is to be started for a conversation over SFTP.
+pub(super) fn to_server(args: &Args, host: &Remote) -> Command {
+    let Some(server) = &args.server else {
+        return carrying(args, host, Service::Subsystem("sftp".into()), false);
+    };
+    let mut command = Command::new(server);
+    tell(args, &command, host, "sftp".as_ref());
+    command.arg0("sftp-server");
+    command.arg("--").arg(&host.host).arg("sftp");
+    command
+}
+
+/// Shows what is started, with `-v`.
+fn tell(args: &Args, command: &Command, host: &Remote, what: &OsStr) {
     if args.verbose.is_some() {
-        let user = host.user.as_deref().unwrap_or("(unspecified)".as_ref());
+        let unknown = OsStr::new("(unspecified)");
+        let user = host.user.as_deref().filter(|_| args.server.is_none());
         err!(
             "Executing: program {} host {}, user {}, command {}\n",
-            shown(ssh.get_program()),
+            shown(command.get_program()),
             shown(&host.host),
-            shown(user),
-            printable_bytes(command)
+            shown(user.unwrap_or(unknown)),
+            shown(what)
         );
     }
-    ssh.args(CARRIER).args(&args.ssh_flags);
-    ssh.arg("-oForwardAgent=no");
-    if batch {
-        ssh.arg("-oBatchMode=yes");
-    }
-    if let Some(port) = host.port.or(args.port) {
-        ssh.arg("-p").arg(port.to_string());
-    }
-    if let Some(user) = &host.user {
-        ssh.arg("-l").arg(user);
-    }
-    ssh.arg("--")
-        .arg(&host.host)
-        .arg(OsStr::from_bytes(command));
-    ssh
 }
 
 /// Has the host of `from` copy to `to` by itself; whether all went well.
@@ -184,10 +198,15 @@ fn spawn(command: &mut Command) -> Option<Child> {
             Some(child)
         }
         Err(e) => {
-            err!("{}: {}\n", shown(command.get_program()), os_error(&e));
+            complain(command, &e);
             None
         }
     }
+}
+
+/// Tells why a command cannot be started.
+pub(super) fn complain(command: &Command, why: &io::Error) {
+    err!("{}: {}\n", shown(command.get_program()), os_error(why));
 }
 
 fn shown(word: &OsStr) -> String {

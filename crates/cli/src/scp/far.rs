@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args) -> bool {
             trusting: true,
             ..args.how()
         },
-        meter: Meter,
+        meter: Meter::new(false),
         pace: args.pace(),
     };
     let done = match args.role {

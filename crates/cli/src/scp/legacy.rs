@@ -3,13 +3,13 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::Fatal;
 use super::args::Args;
 use super::asked::{Asked, Invalid};
 use super::carrier::{Carrier, far_command};
 use super::meter::Meter;
 use super::peer::{Ended, Peer};
 use super::talk::Talk;
+use super::{Fatal, Stop};
 use crate::place::Remote;
 use crate::text::printable_bytes;
 
@@ -50,7 +50,10 @@ pub(super) fn download(args: &Args, source: &Remote, target: &Path) -> Result<bo
     } else if args.recursive {
         Asked::trees(&source.path)
     } else {
-        Asked::files(&source.path)?
+        Asked::files(&source.path).map_err(|Invalid(pattern)| {
+            let pattern = printable_bytes(&pattern);
+            Fatal(format!("brace_expand: invalid brace pattern \"{pattern}\""))
+        })?
     };
     let Some((mut talk, carrier)) = converse(args, source, "-f") else {
         return Ok(false);
@@ -63,48 +66,26 @@ pub(super) fn download(args: &Args, source: &Remote, target: &Path) -> Result<bo
     Ok(ended && !failed)
 }
 
-/// Why the program ends at once.
-pub(super) enum Stop {
-    /// All has been said.
-    Ended,
-    Fatal(Fatal),
-}
-
-impl From<Ended> for Stop {
-    fn from(_: Ended) -> Self {
-        Self::Ended
-    }
-}
-
-impl From<Invalid> for Stop {
-    fn from(Invalid(pattern): Invalid) -> Self {
-        let pattern = printable_bytes(&pattern);
-        Self::Fatal(Fatal(format!(
-            "brace_expand: invalid brace pattern \"{pattern}\""
-        )))
-    }
-}
-
 /// Has one remote host talk to another, through us; whether all went well.
 pub(super) fn relay(args: &Args, source: &Remote, target: &Remote) -> bool {
     let command = far_command(args, " -f", &source.path);
-    let Some((first, input, output)) = Carrier::start(args, source, &command, false) else {
+    let Some((first, input, output)) = Carrier::start(args, source, command) else {
         return false;
     };
     let command = far_command(args, " -t", &target.path);
     // Only one of them can ask for a password.
-    let second = Carrier::between(args, target, &command, (input, output));
+    let second = Carrier::between(args, target, command, (input, output));
     let second = second.is_some_and(Carrier::end);
     first.end() && second
 }
 
 fn converse(args: &Args, host: &Remote, role: &str) -> Option<(Talk, Carrier)> {
     let command = far_command(args, &format!(" {role}"), &host.path);
-    let (carrier, input, output) = Carrier::start(args, host, &command, false)?;
+    let (carrier, input, output) = Carrier::start(args, host, command)?;
     let talk = Talk {
         peer: Peer::new(input, output, false),
         how: args.how(),
-        meter: Meter,
+        meter: Meter::new(!args.quiet),
         pace: args.pace(),
     };
     Some((talk, carrier))

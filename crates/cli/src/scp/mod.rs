@@ -19,11 +19,13 @@ mod meter;
 mod pace;
 mod peer;
 mod record;
+mod session;
 mod sink;
 mod source;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -31,6 +33,7 @@ use std::process::ExitCode;
 use crate::log::{self, error, log};
 use crate::text::err;
 use args::{BadArgs, Role};
+use peer::Ended;
 
 /// Runs the program.
 pub(crate) fn main(argv: Vec<OsString>) -> ExitCode {
@@ -63,7 +66,8 @@ pub(crate) fn main(argv: Vec<OsString>) -> ExitCode {
     match well {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(Fatal(text)) => {
+        Err(Stop::Ended(status)) => ExitCode::from(status),
+        Err(Stop::Fatal(Fatal(text))) => {
             log!(Fatal, "{text}");
             ExitCode::from(FATAL)
         }
@@ -75,6 +79,26 @@ const FATAL: u8 = 255;
 
 /// The message of what leaves nothing to be tried.
 struct Fatal(String);
+
+/// Why the program ends at once.
+enum Stop {
+    /// With this exit status; all has been said.
+    Ended(u8),
+    /// With a message.
+    Fatal(Fatal),
+}
+
+impl From<Fatal> for Stop {
+    fn from(fatal: Fatal) -> Self {
+        Self::Fatal(fatal)
+    }
+}
+
+impl From<Ended> for Stop {
+    fn from(Ended: Ended) -> Self {
+        Self::Ended(1)
+    }
+}
 
 /// What this program was called.
 fn name() -> String {

@@ -28,6 +28,7 @@ use super::peer::{Ended, about};
 use super::record::{self, Bad, Entry, Record, Stamp, Times};
 use super::talk::{Talk, is_folder};
 use crate::text::{err, os_error, printable_bytes};
+use crate::transfer::{LEADS_OUT, leads_out};
 
 /// The owner can write: what a file or folder needs while it is filled.
 const OWNER_WRITES: u32 = 0o200;
@@ -164,20 +165,12 @@ impl Sink<'_> {
             None if named => return false,
             _ => self.target,
         };
-        if !fs::symlink_metadata(place).is_ok_and(|about| about.is_symlink()) {
-            return false;
-        }
-        match (root.canonicalize(), place.canonicalize()) {
-            (Ok(root), Ok(to)) => !to.starts_with(root),
-            // It leads nowhere yet: who knows where that will be.
-            _ => true,
-        }
+        leads_out(root, place)
     }
 
     /// Says no to a link that leads out of the target.
     fn refuse(&mut self, place: &Path) {
-        let why = "symbolic link that leads out of the target";
-        self.talk.peer.complain_of(bytes(place), why);
+        self.talk.peer.complain_of(bytes(place), LEADS_OUT);
         self.times = None;
     }
 

@@ -183,7 +183,7 @@ impl Talk {
 }
 
 /// A path without the slashes at its end.
-fn without_slashes(path: &[u8]) -> &[u8] {
+pub(super) fn without_slashes(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|b| *b != b'/').map_or(1, |at| at + 1);
     path.get(..end).unwrap_or(path)
 }

@@ -21,7 +21,7 @@ fn talk(input: impl Into<OwnedFd>, output: impl Into<OwnedFd>, how: How) -> Talk
     Talk {
         peer: Peer::new(input.into(), output.into(), true),
         how,
-        meter: Meter,
+        meter: Meter::new(false),
         pace: None,
     }
 }
