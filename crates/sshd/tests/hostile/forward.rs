@@ -3,10 +3,13 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
 
 use carrick_sshd::rpc::Link;
 use carrick_sshd::rpc::broker::{Answer, Ask};
 use carrick_sshd::rpc::forward::{Dial, Listen, Place, Refusal};
+
+use super::SLACK;
 
 /// Rules under which none of what is tried here is allowed.
 pub(crate) const NOTHING: &str = "PermitOpen 127.0.0.1:1\nPermitListen 127.0.0.1:1\n\
@@ -119,7 +122,12 @@ pub(crate) fn listeners(broker: &Link) -> String {
         )
         .unwrap();
     while let Ok(Some(_)) = broker.receive::<Answer>() {}
-    let after = ports.iter().any(|port| listens(*port));
+    let end = Instant::now() + SLACK;
+    let mut after = true;
+    while after && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+        after = ports.iter().any(|port| listens(*port));
+    }
     format!("listened: {before:?}, after the broker: {after}")
 }
 

@@ -194,14 +194,13 @@ impl Forwards {
     /// Listens no more; whether it did. Connections that were made go on.
     pub(super) fn cancel(&self, kind: ForwardKind, listen: &Endpoint) -> bool {
         let remote = matches!(kind, ForwardKind::Remote | ForwardKind::RemoteDynamic);
-        // As OpenSSH: `-KD` ends a static forwarding as well.
-        let any_target = remote || kind == ForwardKind::Dynamic;
+        let dynamic = kind == ForwardKind::Dynamic;
         let mut listeners = self.listeners();
         let found = listeners.iter().position(|listener| {
-            let is_static = listener.forward.connect != Target::Socks;
+            let is_dynamic = listener.forward.connect == Target::Socks;
             listener.remote == remote
                 && same_place(&listener.forward.listen, listen)
-                && (any_target || is_static)
+                && (remote || is_dynamic == dynamic)
         });
         let Some(at) = found else {
             return false;
