@@ -10,7 +10,7 @@ use carrick_config::{Error, Origin};
 use carrick_sys::passwd;
 
 use crate::args::{Args, CONFIG};
-use crate::log::{self, Level, Sink, error, info};
+use crate::log::{self, Level, Sink, info};
 
 /// The program's name in the system log.
 const NAME: &str = "sshd";
@@ -131,9 +131,6 @@ type Asks = fn(&Options) -> bool;
 /// these would be less safe, or do less, than its administrator thinks.
 const UNBUILT: &[(&str, Asks)] = &[
     ("ChannelTimeout", |o| !o.channel_timeouts.is_empty()),
-    ("ChrootDirectory", |o| {
-        is_given(o.chroot_directory.as_deref())
-    }),
     ("ListenAddress", |o| {
         o.listen_addresses.iter().any(|at| at.rdomain.is_some())
     }),
@@ -149,10 +146,16 @@ const UNBUILT: &[(&str, Asks)] = &[
 
 /// Those of which not even a Match block may speak, as its value is seen only
 /// when it applies, and that would be too late.
-const NOT_EVEN_IN_MATCH: &[&str] = &["ChrootDirectory", "RDomain"];
+const NOT_EVEN_IN_MATCH: &[&str] = &["RDomain"];
 
 fn is_given(value: Option<&str>) -> bool {
     value.is_some_and(|value| !value.eq_ignore_ascii_case("none"))
+}
+
+/// ChrootDirectory, if it names one.
+pub fn chroot_directory(options: &Options) -> Option<&str> {
+    let path = options.chroot_directory.as_deref();
+    path.filter(|path| is_given(Some(path)))
 }
 
 /// What an options set asks for that is not built.
@@ -172,13 +175,6 @@ pub fn warn_of_absent(options: &Options) {
         if asked && let Some(origin) = options.set_keywords().origin(name) {
             info!("{origin}: Unsupported option {name}");
         }
-    }
-    if options
-        .subsystems
-        .iter()
-        .any(|subsystem| subsystem.command == "internal-sftp")
-    {
-        error!("internal-sftp is not supported yet: name a program for Subsystem sftp");
     }
 }
 

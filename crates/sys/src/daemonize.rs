@@ -24,11 +24,11 @@ pub fn to_background() -> io::Result<()> {
 ///
 /// # Safety of use
 /// The caller must be single-threaded: a forked child has only the calling
-/// thread, and locks held by others would stay locked. This is checked on
-/// Linux and refused otherwise. Whatever must not be done twice (a file that
+/// thread, and locks held by others would stay locked. This is checked where
+/// the system tells, and refused otherwise. Whatever must not be done twice (a file that
 /// is removed when dropped) is for one of the two to forget.
 pub fn split() -> io::Result<Option<u32>> {
-    if threads().is_some_and(|n| n > 1) {
+    if has_threads() == Some(true) {
         return Err(io::Error::other(
             "cannot go to the background with several threads",
         ));
@@ -61,9 +61,18 @@ pub fn to_dev_null(stdin: bool, stdout: bool, stderr: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// How many threads this process has, where the system tells.
-fn threads() -> Option<usize> {
-    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+/// Whether this process has more than one thread, where the system tells.
+fn has_threads() -> Option<bool> {
+    // SAFETY: for a process with one thread this changes nothing, and for one
+    // with more it is an error.
+    if unsafe { libc::unshare(libc::CLONE_THREAD) } == 0 {
+        return Some(false);
+    }
+    if io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL) {
+        return Some(true);
+    }
+    // Containers may forbid that call; a changed root may have no /proc.
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count() > 1)
 }
 
 #[cfg(test)]

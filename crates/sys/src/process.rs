@@ -1,7 +1,7 @@
 //! Starting processes.
 
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -143,6 +143,39 @@ pub fn close_inherited(first: u32) -> io::Result<()> {
     }
 }
 
+/// Closes every descriptor but the standard ones and `keep`: for a copy of a
+/// process (see [`crate::daemonize::split`]) that does something else than its
+/// original, and ends with [`end_now`]. A second call fails.
+///
+/// # Safety of use
+/// What the original owned must not be used any more: the copy only leaves it
+/// behind, in values that nobody touches or drops.
+pub fn keep_only(keep: Option<&OwnedFd>) -> io::Result<()> {
+    // The condition that makes this sound, held to: one call, in a copy.
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Ordering::Relaxed) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "descriptors of this process are in use",
+        ));
+    }
+    let keep = keep.and_then(|fd| u32::try_from(fd.as_raw_fd()).ok());
+    let ranges = match keep {
+        Some(keep) if keep > 2 => [(3, keep - 1), (keep + 1, u32::MAX)],
+        _ => [(3, u32::MAX); 2],
+    };
+    for (first, last) in ranges {
+        if first > last {
+            continue;
+        }
+        // SAFETY: see above: nobody who owns one of them uses it any more.
+        if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Leaves `fd` open in the programs that this process starts.
 pub fn leave_open(fd: &OwnedFd) -> io::Result<()> {
     Ok(fcntl_setfd(fd, FdFlags::empty())?)
@@ -216,6 +249,33 @@ mod tests {
         let output = as_user_until_we_end(command.arg("-u"), &user).output();
         let said = String::from_utf8(output.unwrap().stdout).unwrap();
         assert_eq!(said.trim(), user.uid.to_string());
+    }
+
+    #[test]
+    fn a_copy_keeps_one_descriptor() {
+        use std::io::Read as _;
+        let (mut from_copy, to_us) = io::pipe().unwrap();
+        let other = std::fs::File::open("/").unwrap();
+        let (kept, closed) = (OwnedFd::from(to_us), other.as_raw_fd());
+        // SAFETY: the copy makes system calls and ends; it takes no lock, and
+        // allocates nothing.
+        match unsafe { nix::unistd::fork() }.unwrap() {
+            nix::unistd::ForkResult::Child => {
+                let done = keep_only(Some(&kept)).is_ok() && keep_only(None).is_err();
+                // SAFETY: only asks whether the number is open.
+                let gone = fcntl_getfd(unsafe { BorrowedFd::borrow_raw(closed) }).is_err();
+                let byte = if done && gone { b"y" } else { b"n" };
+                let _ = rustix::io::write(&kept, byte);
+                end_now(0);
+            }
+            nix::unistd::ForkResult::Parent { child } => {
+                drop(kept);
+                let mut answer = String::new();
+                from_copy.read_to_string(&mut answer).unwrap();
+                nix::sys::wait::waitpid(child, None).unwrap();
+                assert_eq!(answer, "y");
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use carrick_keys::matching::{pattern, pattern_list};
 
+use super::chroot::Outside;
 use crate::rpc::broker::{Run, Start};
 
 /// Where programs are looked for.
@@ -80,13 +81,17 @@ pub struct Surroundings<'a> {
     pub steps: Option<&'a Path>,
     /// The socket that leads to the client's agent.
     pub agent: Option<&'a Path>,
+    /// What was taken in from outside of a changed root directory.
+    pub outside: Option<&'a Outside>,
 }
 
 /// The variables of a session. `original` is the command that a forced one
 /// stands in place of.
 pub fn make(start: &Start, run: &Run, around: &Surroundings<'_>, original: Option<&[u8]>) -> Env {
     let mut env = Env::default();
-    let Surroundings { tty, steps, agent } = *around;
+    let Surroundings {
+        tty, steps, agent, ..
+    } = *around;
     let (account, rules) = (&start.account, &start.rules);
     for (name, value) in &run.env {
         if rules
@@ -156,6 +161,7 @@ pub(super) mod tests {
     pub(in crate::broker) fn start() -> Start {
         Start {
             become_user: None,
+            chroot: None,
             account: Account {
                 name: "me".into(),
                 home: b"/nonexistent".to_vec(),
@@ -219,6 +225,7 @@ pub(super) mod tests {
                 tty: Some(("/dev/pts/9", "xterm")),
                 steps: Some(Path::new("/tmp/x")),
                 agent: Some(Path::new("/tmp/a")),
+                outside: None,
             },
             None,
         );

@@ -11,15 +11,20 @@ use carrick_sys::process::own_executable;
 use rustix::process::{Pid, Signal};
 
 use super::env::{self, Env, Surroundings};
+use super::internal::{Internal, Sftp};
+use crate::log::error;
 use crate::monitor::Role;
-use crate::rpc::broker::{Program, Run, Start};
+use crate::rpc::broker::{Program, Run, Start, is_internal_sftp};
 
 /// Keeps everybody but root out while it exists; its text says why.
-const NOLOGIN: &str = "/etc/nologin";
+pub(super) const NOLOGIN: &str = "/etc/nologin";
 /// Run before the user's program, for those who have no rc file of their own.
 const SYSTEM_RC: &str = "/etc/ssh/sshrc";
 /// What runs rc files.
 const SH: &str = "/bin/sh";
+/// What it does in a changed root directory, where it cannot be this program:
+/// the rc file, and then the rest of its arguments.
+const RC_BY_SHELL: &str = "eval \"$1\" </dev/null; shift; exec \"$@\"";
 
 /// A program to start.
 #[derive(Debug)]
@@ -35,7 +40,12 @@ pub struct Plan {
     args: Vec<OsString>,
     rc: Option<OsString>,
     env: Env,
-    directory: PathBuf,
+    /// Where it starts.
+    pub directory: PathBuf,
+    /// What runs within the daemon instead of the program.
+    pub internal: Option<Internal>,
+    /// The root directory is not the machine's.
+    chrooted: bool,
 }
 
 impl Plan {
@@ -52,11 +62,6 @@ impl Plan {
                         "subsystem request for {name} failed, subsystem not found"
                     ))
                 })?;
-                if start.forced_command().is_none() && is_internal_sftp(line.as_bytes()) {
-                    return Err(io::Error::other(format!(
-                        "subsystem request for {name} failed: internal-sftp is not supported yet"
-                    )));
-                }
                 (
                     Some(line.clone().into_bytes()),
                     format!("subsystem '{name}'"),
@@ -66,16 +71,12 @@ impl Plan {
         };
         let forced = start.forced_command();
         if let Some((command, origin)) = forced {
-            if is_internal_sftp(command) {
-                return Err(io::Error::other(
-                    "forced command internal-sftp is not supported yet",
-                ));
-            }
             let command = String::from_utf8_lossy(command);
             kind = format!("forced-command {origin} '{command}'");
         }
         let original = forced.and(asked.as_deref());
         let env = env::make(start, run, around, original);
+        let internal = internal(start, subsystem, asked.as_deref());
         let command = forced.map(|(command, _)| command.to_vec()).or(asked);
         let shell = PathBuf::from(OsStr::from_bytes(&start.account.shell));
         let home = PathBuf::from(OsStr::from_bytes(&start.account.home));
@@ -89,6 +90,8 @@ impl Plan {
             env,
             directory: home.clone(),
             program: shell.clone(),
+            internal,
+            chrooted: start.chroot.is_some(),
         };
         plan.check_home();
         let name = shell.file_name().unwrap_or(shell.as_os_str()).to_owned();
@@ -106,7 +109,7 @@ impl Plan {
             && rules.user_rc
             && start.permissions.user_rc;
         plan.rc = rc_line(&home, &shell, own);
-        plan.override_for(start, around.tty.is_some());
+        plan.override_for(start, around);
         Ok(plan)
     }
 
@@ -124,14 +127,17 @@ impl Plan {
             .unwrap_or_default()
             .to_owned();
         let home = self.directory.display();
-        self.complaint = format!("Could not chdir to home directory {home}: {problem}\r\n");
+        // In a root directory of its own there need be none.
+        if !self.chrooted {
+            self.complaint = format!("Could not chdir to home directory {home}: {problem}\r\n");
+        }
         self.directory = "/".into();
     }
 
     /// Replaces the program where the user may not have it now.
-    fn override_for(&mut self, start: &Start, tty: bool) {
+    fn override_for(&mut self, start: &Start, around: &Surroundings<'_>) {
         let script = if start.rules.change_password {
-            if tty {
+            if around.tty.is_some() {
                 self.complaint.push_str(
                     "WARNING: Your password has expired.\r\n\
                      You must change your password now and login again!\r\n",
@@ -140,7 +146,16 @@ impl Plan {
             } else {
                 "echo 'Password change required but no TTY available.' >&2; exit 1"
             }
-        } else if !start.account.root && Path::new(NOLOGIN).exists() {
+        } else if start.account.root {
+            return;
+        } else if let Some(text) = around.outside.and_then(|outside| outside.nologin.as_ref()) {
+            self.internal = Some(Internal::Say {
+                to_stderr: true,
+                text: text.clone(),
+                status: 254,
+            });
+            return;
+        } else if !self.chrooted && Path::new(NOLOGIN).exists() {
             "cat /etc/nologin >&2; exit 254"
         } else {
             return;
@@ -149,11 +164,26 @@ impl Plan {
         self.argv0 = "sh".into();
         self.args = vec!["-c".into(), script.into()];
         self.rc = None;
+        self.internal = None;
     }
 
     /// The command, without its standard descriptors.
     pub fn command(&self) -> Command {
-        let mut command = if let Some(rc) = &self.rc {
+        let mut command = if let Some(rc) = self.rc.as_ref().filter(|_| self.chrooted) {
+            let mut command = Command::new(SH);
+            let shell = [
+                OsStr::new("-c"),
+                OsStr::new(RC_BY_SHELL),
+                OsStr::new("sh"),
+                rc,
+            ];
+            command.args(shell).arg(&self.program);
+            if self.args.is_empty() {
+                // As by its first argument otherwise: a login shell.
+                command.arg("-l");
+            }
+            command
+        } else if let Some(rc) = &self.rc {
             let mut command = Command::new(own_executable());
             command
                 .arg(Role::Session.argument())
@@ -175,10 +205,27 @@ impl Plan {
     }
 }
 
-/// Whether a command line means a program inside the daemon.
-fn is_internal_sftp(line: &[u8]) -> bool {
-    line.strip_prefix(b"internal-sftp")
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b" ") || rest.starts_with(b"\t"))
+/// What runs within the daemon, if the command line that counts says so.
+/// `asked` is the client's, or its subsystem's.
+fn internal(start: &Start, subsystem: bool, asked: Option<&[u8]>) -> Option<Internal> {
+    let forced = start.forced_command().map(|(command, _)| command);
+    let line = forced.or(asked.filter(|_| subsystem))?;
+    if !is_internal_sftp(line) {
+        return None;
+    }
+    if subsystem {
+        let line = String::from_utf8_lossy(line);
+        return Some(Internal::Sftp(Sftp::new(start, &line)));
+    }
+    error!(
+        "Connection from user {} {} port {}: refusing non-sftp session",
+        start.account.name, start.peer.0, start.peer.1
+    );
+    Some(Internal::Say {
+        to_stderr: false,
+        text: b"This service allows sftp connections only.\n".to_vec(),
+        status: 1,
+    })
 }
 
 /// The shell line that runs the user's rc file, or the system's.
@@ -264,6 +311,7 @@ mod tests {
         tty: None,
         steps: None,
         agent: None,
+        outside: None,
     };
 
     #[test]
@@ -298,6 +346,59 @@ mod tests {
                 asked
             );
         }
+    }
+
+    #[test]
+    fn the_server_of_files_is_where_the_rules_say() {
+        let internal = |start: &Start, program| {
+            let plan = Plan::new(start, &run(program), &NONE).unwrap();
+            plan.internal
+        };
+        let sftp = || Program::Subsystem("sftp".into());
+        let exec = || Program::Exec(b"internal-sftp".to_vec());
+        let mut start = start();
+        assert!(internal(&start, sftp()).is_none());
+        // Only a subsystem or a forced command can be it.
+        assert!(internal(&start, exec()).is_none());
+        start.rules.subsystems = vec![("sftp".into(), "internal-sftp -l  INFO".into())];
+        let Some(Internal::Sftp(server)) = internal(&start, sftp()) else {
+            panic!()
+        };
+        assert_eq!(server.args(), ["-l", "INFO"]);
+        start.rules.forced_command = Some("internal-sftp\t-R".into());
+        let Some(Internal::Sftp(server)) = internal(&start, sftp()) else {
+            panic!()
+        };
+        assert_eq!(server.args(), ["-R"]);
+        for program in [Program::Shell, exec()] {
+            let refused = internal(&start, program);
+            assert!(matches!(refused, Some(Internal::Say { status: 1, .. })));
+        }
+        start.rules.forced_command = Some("internal-sftp-2".into());
+        assert!(internal(&start, sftp()).is_none());
+    }
+
+    #[test]
+    fn what_is_outside_counts_in_another_root_directory() {
+        let mut start = start();
+        start.chroot = Some(b"/".to_vec());
+        let outside = super::super::chroot::Outside {
+            nologin: Some(b"closed".to_vec()),
+            ..Default::default()
+        };
+        let around = Surroundings {
+            outside: Some(&outside),
+            ..NONE
+        };
+        let plan = Plan::new(&start, &run(Program::Shell), &around).unwrap();
+        assert!(matches!(
+            plan.internal,
+            Some(Internal::Say { status: 254, .. })
+        ));
+        assert_eq!(plan.complaint, "");
+        start.account.root = true;
+        let plan = Plan::new(&start, &run(Program::Shell), &around).unwrap();
+        assert!(plan.internal.is_none());
     }
 
     #[test]

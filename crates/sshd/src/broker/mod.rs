@@ -17,8 +17,10 @@
 //! It has no more privileges than the user, and holds no secret.
 
 pub mod agent;
+pub mod chroot;
 pub mod env;
 pub mod forward;
+pub mod internal;
 pub mod launch;
 pub mod session;
 pub mod steps;
@@ -41,6 +43,7 @@ use crate::rpc::Link;
 use crate::rpc::broker::{Answer, Ask, Exit, Report, Start};
 use crate::rpc::preauth::Line;
 use agent::AgentSocket;
+use chroot::Outside;
 use env::Surroundings;
 use forward::Forwarding;
 use session::Session;
@@ -84,6 +87,8 @@ struct Broker {
     forwarding: Forwarding,
     /// Readable once this process is asked to end.
     ending: UnixStream,
+    /// What was taken in from outside of a changed root directory.
+    outside: Option<Outside>,
 }
 
 /// What there is to do.
@@ -110,15 +115,6 @@ fn begin() -> io::Result<Broker> {
     let wrong = || io::Error::from(io::ErrorKind::InvalidData);
     let (start, fds) = monitor.receive::<Start>()?.ok_or_else(wrong)?;
     let [worker] = <[OwnedFd; 1]>::try_from(fds).map_err(|_| wrong())?;
-    if let Some((uid, (gid, groups))) = &start.become_user {
-        become_for_good(&Identity {
-            uid: *uid,
-            gid: *gid,
-            groups: groups.clone(),
-        })?;
-    }
-    process::hide_from_debuggers()?;
-    mem::stay_small();
     let level = Level::from_number(start.log_level);
     let carry = move |level: Level, text: &str| {
         let line = Line {
@@ -130,6 +126,9 @@ fn begin() -> io::Result<Broker> {
     };
     log::start(level, Sink::Process(Box::new(carry)));
     log::instead_of_stderr()?;
+    let outside = take_on(&start)?;
+    process::hide_from_debuggers()?;
+    mem::stay_small();
     Ok(Broker {
         steps: write_steps(&start),
         start,
@@ -139,7 +138,32 @@ fn begin() -> io::Result<Broker> {
         agent: None,
         forwarding: Forwarding::default(),
         ending: on_signals()?,
+        outside,
     })
+}
+
+/// Takes on the root directory and the identity that this process is to have.
+fn take_on(start: &Start) -> io::Result<Option<Outside>> {
+    let Some((uid, (gid, groups))) = &start.become_user else {
+        return match start.chroot {
+            None => Ok(None),
+            Some(_) => Err(io::Error::other(
+                "server lacks privileges to chroot to ChrootDirectory",
+            )),
+        };
+    };
+    let user = Identity {
+        uid: *uid,
+        gid: *gid,
+        groups: groups.clone(),
+    };
+    let mut outside = None;
+    if let Some(root) = &start.chroot {
+        outside = Some(Outside::take(start, &user)?);
+        chroot::enter(root)?;
+    }
+    become_for_good(&user)?;
+    Ok(outside)
 }
 
 /// The file on the steps of the login. Sessions go on without.
@@ -246,7 +270,9 @@ impl Broker {
                     );
                     return self.refuse(id);
                 }
-                match Session::with_terminal(&terminal) {
+                let outside = self.outside.as_mut();
+                let ready = outside.and_then(|outside| outside.terminal.take());
+                match Session::with_terminal(&terminal, ready) {
                     Ok((session, master)) => {
                         self.sessions.insert(id, session);
                         self.worker.send(&Answer::Terminal(id), &[master.as_fd()])
@@ -269,6 +295,7 @@ impl Broker {
                     tty: None,
                     steps: self.steps.as_ref().map(Steps::path),
                     agent: self.agent.as_ref().map(AgentSocket::path),
+                    outside: self.outside.as_ref(),
                 };
                 match session.run(&self.start, &run, around) {
                     Ok((pid, fds)) => {

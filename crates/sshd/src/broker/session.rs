@@ -13,6 +13,7 @@ use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::Pid;
 
 use super::env::Surroundings;
+use super::internal::Internal;
 use super::launch::{self, Plan};
 use crate::log::{debug, verbose};
 use crate::rpc::broker::{Run, Start, Terminal};
@@ -35,12 +36,13 @@ pub struct Session {
 
 impl Session {
     /// A session with a terminal: it, and the worker's side of the terminal.
-    pub fn with_terminal(ask: &Terminal) -> io::Result<(Self, OwnedFd)> {
+    /// `ready` is one that was made before.
+    pub fn with_terminal(ask: &Terminal, ready: Option<Pty>) -> io::Result<(Self, OwnedFd)> {
         let Pty {
             master,
             slave,
             name,
-        } = pty::open()?;
+        } = ready.map_or_else(pty::open, Ok)?;
         let ((cols, rows), (width, height)) = (ask.chars, ask.pixels);
         pty::set_size(&slave, cols, rows, width, height)?;
         let mut modes = Modes::of(&slave)?;
@@ -84,15 +86,32 @@ impl Session {
         );
         self.subsystem = plan.subsystem;
         let (child, fds) = match self.slave.take() {
-            Some(slave) => (on_terminal(&plan, slave)?, Vec::new()),
-            None => on_pipes(&plan)?,
+            Some(slave) => (on_terminal(&plan, slave, &around)?, Vec::new()),
+            None => on_pipes(&plan, &around)?,
         };
         self.started = true;
         Ok((child, fds))
     }
 }
 
-fn on_terminal(plan: &Plan, slave: OwnedFd) -> io::Result<Pid> {
+/// Starts what runs within the daemon.
+fn start_internal(
+    plan: &Plan,
+    internal: &Internal,
+    stdio: [OwnedFd; 3],
+    around: &Surroundings<'_>,
+) -> io::Result<Pid> {
+    let log = around
+        .outside
+        .and_then(|outside| outside.system_log.as_ref());
+    internal.start(&plan.directory, stdio, log)
+}
+
+fn on_terminal(plan: &Plan, slave: OwnedFd, around: &Surroundings<'_>) -> io::Result<Pid> {
+    if let Some(internal) = &plan.internal {
+        let stdio = [slave.try_clone()?, slave.try_clone()?, slave];
+        return start_internal(plan, internal, stdio, around);
+    }
     let mut command = plan.command();
     command
         .stdin(Stdio::from(slave.try_clone()?))
@@ -102,7 +121,7 @@ fn on_terminal(plan: &Plan, slave: OwnedFd) -> io::Result<Pid> {
     launch::spawn(in_new_session(&mut command, true))
 }
 
-fn on_pipes(plan: &Plan) -> io::Result<(Pid, Vec<OwnedFd>)> {
+fn on_pipes(plan: &Plan, around: &Surroundings<'_>) -> io::Result<(Pid, Vec<OwnedFd>)> {
     let (stdin, to_stdin) = io::pipe()?;
     let (from_stdout, stdout) = io::pipe()?;
     let (from_stderr, stderr) = io::pipe()?;
@@ -110,10 +129,15 @@ fn on_pipes(plan: &Plan) -> io::Result<(Pid, Vec<OwnedFd>)> {
         // A user with many pipes gets small ones.
         let _ = fcntl_setpipe_size(pipe, PIPE);
     }
-    let mut command = plan.command();
     tell(&plan.complaint, stderr.try_clone()?.into());
-    command.stdin(stdin).stdout(stdout).stderr(stderr);
-    let pid = launch::spawn(in_new_session(&mut command, false))?;
+    let pid = if let Some(internal) = &plan.internal {
+        let stdio = [stdin.into(), stdout.into(), stderr.into()];
+        start_internal(plan, internal, stdio, around)?
+    } else {
+        let mut command = plan.command();
+        command.stdin(stdin).stdout(stdout).stderr(stderr);
+        launch::spawn(in_new_session(&mut command, false))?
+    };
     let ends: [OwnedFd; 3] = [to_stdin.into(), from_stdout.into(), from_stderr.into()];
     for end in &ends {
         do_not_block(end)?;

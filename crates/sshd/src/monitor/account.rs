@@ -8,6 +8,7 @@ use carrick_sys::passwd::Account;
 
 use super::system::{Peer, System};
 use crate::log::{error, info, printable};
+use crate::settings;
 
 /// Whether `account` may log in from `peer`; if not, the log says why.
 pub fn is_allowed(
@@ -40,7 +41,7 @@ pub fn is_allowed(
         info!("User {name} not allowed because account is locked");
         return false;
     }
-    if options.chroot_directory.is_none()
+    if settings::chroot_directory(options).is_none()
         && let Some(problem) = system.shell_problem(&account.shell)
     {
         let shell = Path::new(&account.shell).display();

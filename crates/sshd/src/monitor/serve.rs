@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use carrick_config::sshd::{Options, UserEnvironment};
+use carrick_config::tokens::expand;
 use carrick_config::words::ServerCompression;
 use carrick_crypto::kex::fallback_group;
 use carrick_crypto::rng::SystemRng;
@@ -491,6 +492,7 @@ impl Connection {
             .map(|s| (s.name.clone(), s.line.clone()));
         Ok(broker::Start {
             become_user,
+            chroot: chroot_directory(account, options)?,
             account: broker::Account {
                 name: account.name.clone(),
                 home: account.home.as_os_str().as_bytes().to_vec(),
@@ -557,6 +559,23 @@ impl Connection {
             Ending::Ours => info!("Disconnected from {id}{mark}"),
         }
     }
+}
+
+/// The root directory of the user's sessions, its tokens expanded.
+fn chroot_directory(account: &passwd::Account, options: &Options) -> io::Result<Option<Vec<u8>>> {
+    let Some(path) = settings::chroot_directory(options) else {
+        return Ok(None);
+    };
+    let home = account.home.to_string_lossy();
+    let (user, uid) = (account.name.as_str(), account.uid.to_string());
+    // As OpenSSH: a tilde first, then the tokens.
+    let path = match path.strip_prefix('~') {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("%h{rest}"),
+        _ => path.to_owned(),
+    };
+    expand(&path, &[('h', &home), ('u', user), ('U', &uid)])
+        .map(|path| Some(path.into_bytes()))
+        .map_err(|problem| io::Error::other(format!("ChrootDirectory: {problem}")))
 }
 
 const SIGKILL: i32 = 9;

@@ -11,6 +11,8 @@ record! {
     pub struct Start {
         /// The uid to take on, the gid, the other groups; `None` without root.
         pub become_user: Option<(u32, (u32, Vec<u32>))>,
+        /// What becomes the root directory before that (ChrootDirectory).
+        pub chroot: Option<Vec<u8>>,
         /// The account.
         pub account: Account,
         /// The rules.
@@ -31,6 +33,12 @@ record! {
 }
 
 impl Start {
+    /// Whether whatever is asked for, it is the server of files in here.
+    pub fn forces_internal_sftp(&self) -> bool {
+        let forced = self.forced_command();
+        forced.is_some_and(|(command, _)| is_internal_sftp(command))
+    }
+
     /// What is run whatever is asked for, and where that is said.
     pub fn forced_command(&self) -> Option<(&[u8], &'static str)> {
         let config = self.rules.forced_command.as_ref();
@@ -39,6 +47,12 @@ impl Start {
             .map(|command| (command.as_bytes(), "(config)"))
             .or(key.map(|command| (command.as_slice(), "(key-option)")))
     }
+}
+
+/// Whether a command line means a program inside the daemon.
+pub fn is_internal_sftp(line: &[u8]) -> bool {
+    line.strip_prefix(b"internal-sftp")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b" ") || rest.starts_with(b"\t"))
 }
 
 record! {
