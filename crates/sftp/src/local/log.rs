@@ -45,6 +45,9 @@ impl Log {
     }
 }
 
+/// The longest line, as in OpenSSH.
+const LONGEST: usize = 1021;
+
 /// The word in front of a line in the system log, and its severity.
 fn mark(level: Level) -> (&'static str, u8) {
     match level {
@@ -77,13 +80,18 @@ impl Journal for Log {
             return;
         }
         let (mark, severity) = mark(level);
+        let to_stderr = matches!(self.to, Where::Stderr);
+        let mark = if to_stderr && level <= Level::Error {
+            ""
+        } else {
+            mark
+        };
+        // Plain ASCII: names in it are escaped.
+        let line = format!("{mark}{text}");
+        let line = line.get(..LONGEST).unwrap_or(&line);
         // A log that cannot be written must not end the session.
         let _ = match &self.to {
-            Where::Stderr => {
-                let mark = if level <= Level::Error { "" } else { mark };
-                let line = format!("{mark}{text}\r\n");
-                std::io::stderr().write_all(line.as_bytes())
-            }
+            Where::Stderr => std::io::stderr().write_all(format!("{line}\r\n").as_bytes()),
             Where::Syslog {
                 facility,
                 name,
@@ -91,7 +99,7 @@ impl Journal for Log {
             } => {
                 let priority = facility.saturating_mul(8).saturating_add(severity);
                 let id = std::process::id();
-                let line = format!("<{priority}>{name}[{id}]: {mark}{text}");
+                let line = format!("<{priority}>{name}[{id}]: {line}");
                 socket.send(line.as_bytes()).map(drop)
             }
             Where::Syslog { socket: None, .. } => Ok(()),

@@ -96,7 +96,7 @@ impl Policy {
     pub fn judge(&self, request: &Request<'_>) -> (Verdict, &'static str) {
         let name = request.name();
         let mut verdict = self.judge_name(name);
-        if verdict == Verdict::Permitted && self.read_only && changes(request) {
+        if verdict.permits() && self.read_only && changes(request) {
             return (Verdict::ReadOnly, name);
         }
         let also: &[&'static str] = match request {

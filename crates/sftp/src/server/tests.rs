@@ -257,16 +257,21 @@ fn changing(handle: &[u8]) -> Vec<Request<'_>> {
 
 #[test]
 fn nothing_is_changed_read_only() {
-    let mut pair = Pair::begun(Policy {
-        read_only: true,
-        ..Policy::default()
-    });
-    let handle = pair.open();
-    for request in changing(&handle) {
-        let code = pair.code(&request);
-        assert_eq!(code, Some(Code::PERMISSION_DENIED), "{request:?}");
+    // A list that permits a request permits no change.
+    let all = REQUESTS.map(str::to_owned).to_vec();
+    for allowed in [None, Some(all)] {
+        let mut pair = Pair::begun(Policy {
+            read_only: true,
+            allowed,
+            ..Policy::default()
+        });
+        let handle = pair.open();
+        for request in changing(&handle) {
+            let code = pair.code(&request);
+            assert_eq!(code, Some(Code::PERMISSION_DENIED), "{request:?}");
+        }
+        assert_eq!(pair.server.backend.changed, 0);
     }
-    assert_eq!(pair.server.backend.changed, 0);
     // Every one of them would be without that rule, but for a copy onto itself.
     let mut pair = Pair::begun(Policy::default());
     let handle = pair.open();
