@@ -179,7 +179,7 @@ def python_script(bench, daemon, module, more):
     python = os.path.join(programs.PEERS, 'python', 'bin', 'python')
     if not os.access(python, os.X_OK):
         absent(python, 'python')
-    known = fixture.known_hosts(bench.folder, f'{module}.{daemon.label}.known_hosts', daemon.port, bench.keys)
+    known = fixture.known_hosts(bench.folder, f'{module}.{daemon.label}.{daemon.port}.known_hosts', daemon.port, bench.keys)
     facts = {'port': daemon.port, 'user': bench.user.name, 'password': bench.user.password, 'known_hosts': known,
              'keys': {kind: bench.keys.path('user', kind) for kind, _ in fixture.KEY_TYPES}, **more}
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), f'{module}.py')

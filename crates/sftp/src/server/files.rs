@@ -32,7 +32,12 @@ pub(super) fn changes(attrs: &Attrs) -> impl Iterator<Item = Change> + use<> {
 
 impl<B: Backend, J: Journal> Server<B, J> {
     pub(super) fn note_open(&mut self, id: u32, path: &[u8], how: Open, attrs: &Attrs) {
-        note!(self.journal, Debug3, "request {id}: open flags {}", how.0);
+        note!(
+            self.journal,
+            Debug3,
+            "request {id}: open flags {}",
+            how.0.cast_signed()
+        );
         note!(
             self.journal,
             Info,

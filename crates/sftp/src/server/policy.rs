@@ -95,8 +95,10 @@ impl Policy {
     /// Whether this may be done; if not, by what name it was refused.
     pub fn judge(&self, request: &Request<'_>) -> (Verdict, &'static str) {
         let name = request.name();
-        let mut verdict = self.judge_name(name);
-        if verdict.permits() && self.read_only && changes(request) {
+        let changes = self.read_only && changes(request);
+        // As in OpenSSH, which looks at how a file is opened last.
+        let is_open = matches!(request, Request::Open { .. });
+        if changes && !is_open {
             return (Verdict::ReadOnly, name);
         }
         let also: &[&'static str] = match request {
@@ -106,24 +108,27 @@ impl Policy {
             },
             _ => &[],
         };
+        let mut verdict = self.judge_name(name);
         for name in also {
             if verdict.permits() {
                 verdict = self.judge_name(name);
             }
+        }
+        if changes && verdict.permits() {
+            verdict = Verdict::ReadOnly;
         }
         (verdict, name)
     }
 
     /// Whether an extension is announced: it may be used, by its name alone.
     pub(super) fn judge_extension(&self, list_name: &str) -> Verdict {
-        let verdict = match list_name {
-            "check-file" if !self.judge_name("read").permits() => Verdict::Denied,
-            _ => self.judge_name(list_name),
-        };
-        if verdict.permits() && self.read_only && CHANGING.contains(&list_name) {
+        if self.read_only && CHANGING.contains(&list_name) {
             return Verdict::ReadOnly;
         }
-        verdict
+        match list_name {
+            "check-file" if !self.judge_name("read").permits() => Verdict::Denied,
+            _ => self.judge_name(list_name),
+        }
     }
 
     fn judge_name(&self, name: &str) -> Verdict {

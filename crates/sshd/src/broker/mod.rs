@@ -56,19 +56,23 @@ const TMP: &str = "/tmp";
 /// Starts as the monitor's child: standard input is the line to it.
 pub fn start() -> u8 {
     log::start(Level::Info, Sink::Stderr);
-    match begin() {
-        Ok(mut broker) => match broker.serve() {
-            Ok(()) => 0,
-            Err(problem) => {
-                fatal!("broker: {problem}");
-                EXIT_FATAL
-            }
-        },
+    let ended = match begin() {
+        // Should that fail, the worker's line is closed after the log knows why.
+        Ok((start, worker)) => take_on(&start)
+            .and_then(|outside| Broker::new(start, &worker, outside))
+            .map_err(|problem| problem.to_string())
+            .and_then(|mut broker| {
+                let served = broker.serve();
+                served.map_err(|problem| format!("broker: {problem}"))
+            })
+            .inspect_err(|problem| fatal!("{problem}"))
+            .is_ok(),
         Err(problem) => {
             fatal!("cannot start the broker: {problem}");
-            EXIT_FATAL
+            false
         }
-    }
+    };
+    if ended { 0 } else { EXIT_FATAL }
 }
 
 /// On the way to a session's program: runs the user's rc file first.
@@ -76,10 +80,10 @@ pub fn run_session(args: &[OsString]) -> u8 {
     launch::after_rc(args)
 }
 
-struct Broker {
+struct Broker<'a> {
     start: Start,
     steps: Option<Steps>,
-    worker: Link,
+    worker: &'a Link,
     sessions: HashMap<u32, Session>,
     children: Vec<Child>,
     /// Where the user's programs reach the client's agent, once it was asked for.
@@ -109,7 +113,8 @@ struct Child {
     ended: OwnedFd,
 }
 
-fn begin() -> io::Result<Broker> {
+/// Takes in what this process is for, and from whom; the log is open then.
+fn begin() -> io::Result<(Start, Link)> {
     let (stdin, _) = process::take_stdin_and_stdout()?;
     let monitor = Link::inherited(stdin);
     let wrong = || io::Error::from(io::ErrorKind::InvalidData);
@@ -126,20 +131,7 @@ fn begin() -> io::Result<Broker> {
     };
     log::start(level, Sink::Process(Box::new(carry)));
     log::instead_of_stderr()?;
-    let outside = take_on(&start)?;
-    process::hide_from_debuggers()?;
-    mem::stay_small();
-    Ok(Broker {
-        steps: write_steps(&start),
-        start,
-        worker: Link::inherited(worker),
-        sessions: HashMap::new(),
-        children: Vec::new(),
-        agent: None,
-        forwarding: Forwarding::default(),
-        ending: on_signals()?,
-        outside,
-    })
+    Ok((start, Link::inherited(worker)))
 }
 
 /// Takes on the root directory and the identity that this process is to have.
@@ -185,7 +177,24 @@ fn on_signals() -> io::Result<UnixStream> {
     Ok(ending)
 }
 
-impl Broker {
+impl<'a> Broker<'a> {
+    /// Now that this process is the user's.
+    fn new(start: Start, worker: &'a Link, outside: Option<Outside>) -> io::Result<Self> {
+        process::hide_from_debuggers()?;
+        mem::stay_small();
+        Ok(Self {
+            steps: write_steps(&start),
+            start,
+            worker,
+            sessions: HashMap::new(),
+            children: Vec::new(),
+            agent: None,
+            forwarding: Forwarding::default(),
+            ending: on_signals()?,
+            outside,
+        })
+    }
+
     /// Serves the worker until it is gone.
     fn serve(&mut self) -> io::Result<()> {
         loop {
@@ -225,7 +234,7 @@ impl Broker {
         let pauses = [agent_pause, self.forwarding.pause()];
         let pause = pauses.into_iter().flatten().min();
         let mut fds = vec![
-            PollFd::new(&self.worker, PollFlags::IN),
+            PollFd::new(self.worker, PollFlags::IN),
             PollFd::new(&self.ending, PollFlags::IN),
         ];
         let children = self.children.iter().map(|child| &child.ended);
