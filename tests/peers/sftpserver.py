@@ -297,7 +297,7 @@ def first_difference(what, stock, ours):
 
 
 # What OpenSSH words by the name of a function of its own, or has no sense elsewhere.
-INNER = re.compile(r'process_extended_copy_data|^copy-data: |^debug3: process_read: allocate|read change len|^users-groups-by-id|'
+INNER = re.compile(r'process_extended_copy_data|^copy-data: |^debug3: process_read: allocate|read change len|users-groups-by-id: |'
                    r'process_extended_get_users|refusing to advertise|handle (-1|4294967295)|sent names count|readdir "|sent handle|'
                    r'\(handle \d+\)|close handle|fsetstat handle|check-file')
 
