@@ -61,8 +61,9 @@ pub fn to_dev_null(stdin: bool, stdout: bool, stderr: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether this process has more than one thread, where the system tells.
-fn has_threads() -> Option<bool> {
+/// Whether this process has more than one thread, where the system tells:
+/// then it cannot be [`split`].
+pub fn has_threads() -> Option<bool> {
     // SAFETY: for a process with one thread this changes nothing, and for one
     // with more it is an error.
     if unsafe { libc::unshare(libc::CLONE_THREAD) } == 0 {

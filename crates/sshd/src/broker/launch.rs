@@ -205,6 +205,23 @@ impl Plan {
     }
 }
 
+/// Whether a request is for the server of files within the daemon.
+pub fn is_internal(start: &Start, run: &Run) -> bool {
+    let Program::Subsystem(name) = &run.program else {
+        return start.forces_internal_sftp();
+    };
+    let line = start
+        .rules
+        .subsystems
+        .iter()
+        .find(|(known, _)| known == name);
+    match (start.forced_command(), line) {
+        (Some(_), _) => start.forces_internal_sftp(),
+        (None, Some((_, line))) => is_internal_sftp(line.as_bytes()),
+        (None, None) => false,
+    }
+}
+
 /// What runs within the daemon, if the command line that counts says so.
 /// `asked` is the client's, or its subsystem's.
 fn internal(start: &Start, subsystem: bool, asked: Option<&[u8]>) -> Option<Internal> {
@@ -365,11 +382,14 @@ mod tests {
             panic!()
         };
         assert_eq!(server.args(), ["-l", "INFO"]);
+        assert!(is_internal(&start, &run(sftp())));
+        assert!(!is_internal(&start, &run(exec())));
         start.rules.forced_command = Some("internal-sftp\t-R".into());
         let Some(Internal::Sftp(server)) = internal(&start, sftp()) else {
             panic!()
         };
         assert_eq!(server.args(), ["-R"]);
+        assert!(is_internal(&start, &run(Program::Shell)));
         for program in [Program::Shell, exec()] {
             let refused = internal(&start, program);
             assert!(matches!(refused, Some(Internal::Say { status: 1, .. })));

@@ -31,7 +31,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
+use carrick_sys::daemonize::has_threads;
 use carrick_sys::identity::{Identity, become_for_good};
 use carrick_sys::{mem, process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -40,7 +42,7 @@ use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 use crate::listener::EXIT_FATAL;
 use crate::log::{self, Level, Sink, debug, error, fatal};
 use crate::rpc::Link;
-use crate::rpc::broker::{Answer, Ask, Exit, Report, Start};
+use crate::rpc::broker::{Answer, Ask, Exit, Report, Run, Start};
 use crate::rpc::preauth::Line;
 use agent::AgentSocket;
 use chroot::Outside;
@@ -50,6 +52,8 @@ use session::Session;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use steps::Steps;
 
+/// How long a program waits until it is looked whether it can start.
+const RETRY: Duration = Duration::from_millis(20);
 /// Where the file of [`steps`] and the socket of [`agent`] are.
 const TMP: &str = "/tmp";
 
@@ -93,6 +97,8 @@ struct Broker<'a> {
     ending: UnixStream,
     /// What was taken in from outside of a changed root directory.
     outside: Option<Outside>,
+    /// Programs that start once no names are being looked up.
+    waiting: Vec<Run>,
 }
 
 /// What there is to do.
@@ -192,6 +198,7 @@ impl<'a> Broker<'a> {
             forwarding: Forwarding::default(),
             ending: on_signals()?,
             outside,
+            waiting: Vec::new(),
         })
     }
 
@@ -215,6 +222,9 @@ impl<'a> Broker<'a> {
             for news in self.forwarding.serve(&fired.forwarding) {
                 self.tell(news)?;
             }
+            for run in std::mem::take(&mut self.waiting) {
+                self.run(run)?;
+            }
             if fired.asked {
                 let Some((ask, fds)) = self.worker.receive::<Ask>()? else {
                     return Ok(());
@@ -231,7 +241,8 @@ impl<'a> Broker<'a> {
     fn wait(&self) -> io::Result<Fired> {
         let agent_pause = self.agent.as_ref().and_then(AgentSocket::pause);
         let agent = self.agent.as_ref().filter(|_| agent_pause.is_none());
-        let pauses = [agent_pause, self.forwarding.pause()];
+        let retry = (!self.waiting.is_empty()).then_some(RETRY);
+        let pauses = [agent_pause, self.forwarding.pause(), retry];
         let pause = pauses.into_iter().flatten().min();
         let mut fds = vec![
             PollFd::new(self.worker, PollFlags::IN),
@@ -292,37 +303,13 @@ impl<'a> Broker<'a> {
                     }
                 }
             }
-            Ask::Run(run) => {
-                let id = run.session;
-                let running = self.children.len();
-                let most = usize::try_from(self.start.rules.max_sessions).unwrap_or(usize::MAX);
-                let session = self.sessions.entry(id).or_default();
-                if session.started || running >= most {
-                    return self.refuse(id);
-                }
-                let around = Surroundings {
-                    tty: None,
-                    steps: self.steps.as_ref().map(Steps::path),
-                    agent: self.agent.as_ref().map(AgentSocket::path),
-                    outside: self.outside.as_ref(),
-                };
-                match session.run(&self.start, &run, around) {
-                    Ok((pid, fds)) => {
-                        self.watch(id, pid)?;
-                        let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-                        self.worker.send(&Answer::Running(id), &fds)
-                    }
-                    Err(problem) => {
-                        error!("session {id}: {problem}");
-                        self.refuse(id)
-                    }
-                }
-            }
+            Ask::Run(run) => self.run(run),
             Ask::Signal((id, name)) => {
                 self.signal(id, &name);
                 Ok(())
             }
             Ask::Forget(id) => {
+                self.waiting.retain(|run| run.session != id);
                 self.sessions.remove(&id);
                 Ok(())
             }
@@ -352,6 +339,43 @@ impl<'a> Broker<'a> {
     fn tell(&self, (answer, fd): forward::News) -> io::Result<()> {
         let fds: Vec<_> = fd.iter().map(AsFd::as_fd).collect();
         self.worker.send(&answer, &fds)
+    }
+
+    /// Starts a session's program, or has it wait.
+    fn run(&mut self, run: Run) -> io::Result<()> {
+        let most = usize::try_from(self.start.rules.max_sessions).unwrap_or(usize::MAX);
+        // What runs in a copy of this process needs it to have one thread: a
+        // name server that is silent must hold nothing else up meanwhile.
+        if launch::is_internal(&self.start, &run) && has_threads() == Some(true) {
+            if self.waiting.len() >= most {
+                return self.refuse(run.session);
+            }
+            self.waiting.push(run);
+            return Ok(());
+        }
+        let id = run.session;
+        let running = self.children.len();
+        let session = self.sessions.entry(id).or_default();
+        if session.started || running >= most {
+            return self.refuse(id);
+        }
+        let around = Surroundings {
+            tty: None,
+            steps: self.steps.as_ref().map(Steps::path),
+            agent: self.agent.as_ref().map(AgentSocket::path),
+            outside: self.outside.as_ref(),
+        };
+        match session.run(&self.start, &run, around) {
+            Ok((pid, fds)) => {
+                self.watch(id, pid)?;
+                let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+                self.worker.send(&Answer::Running(id), &fds)
+            }
+            Err(problem) => {
+                error!("session {id}: {problem}");
+                self.refuse(id)
+            }
+        }
     }
 
     /// Makes the way to the client's agent, one for the whole connection.
