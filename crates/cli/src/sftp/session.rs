@@ -12,7 +12,7 @@ use super::ls::Accounts;
 use super::words::Word;
 use crate::log::error;
 use crate::text::logged;
-use crate::transfer::glob::{self, Failed, Found, Tree};
+use crate::transfer::glob::{self, Failed, Found};
 use crate::transfer::{Fault, Lost, Remote, Resume};
 
 /// Why a command came to nothing.
@@ -86,7 +86,7 @@ impl Session {
 
     /// The files at the server that a word means.
     pub(super) fn find(&mut self, pattern: &[u8]) -> Result<Vec<Found>, NotFound> {
-        let found = glob::glob(&mut Far(&mut self.remote), pattern);
+        let found = glob::glob(&mut self.remote, pattern);
         found.map_err(|why| match why {
             Failed::TooMany => NotFound::TooMany,
             Failed::Tree(lost) => NotFound::Lost(lost),
@@ -197,45 +197,6 @@ pub(super) fn expand_home(path: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
         }
     };
     Ok([home.as_os_str().as_bytes(), rest].concat())
-}
-
-/// The files at the server.
-struct Far<'a>(&'a mut Remote);
-
-impl Tree for Far<'_> {
-    type Error = Lost;
-
-    fn list(&mut self, folder: &[u8]) -> Result<Vec<(Vec<u8>, Attrs)>, Lost> {
-        match self.0.read_dir(folder) {
-            // What is no name in that folder leads elsewhere.
-            Ok(entries) => Ok(entries
-                .into_iter()
-                .filter(|entry| carrick_sftp::client::is_plain_name(&entry.name))
-                .map(|entry| (entry.name, entry.attrs))
-                .collect()),
-            Err(Fault::Lost(lost)) => Err(lost),
-            Err(fault) => {
-                error!("remote readdir(\"{}\"): {fault}", logged(folder));
-                Ok(Vec::new())
-            }
-        }
-    }
-
-    fn lstat(&mut self, path: &[u8]) -> Result<Option<Attrs>, Lost> {
-        known(self.0.lstat(path))
-    }
-
-    fn stat(&mut self, path: &[u8]) -> Result<Option<Attrs>, Lost> {
-        known(self.0.stat(path))
-    }
-}
-
-fn known(answer: Result<Attrs, Fault>) -> Result<Option<Attrs>, Lost> {
-    match answer {
-        Ok(attrs) => Ok(Some(attrs)),
-        Err(Fault::Lost(lost)) => Err(lost),
-        Err(_) => Ok(None),
-    }
 }
 
 #[cfg(test)]

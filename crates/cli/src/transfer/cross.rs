@@ -12,8 +12,7 @@ use super::fault::{Fault, Lost};
 use super::jobs::{DEPTH, Flow, refused};
 use super::link::exchange_both;
 use super::remote::{DirEntry, Remote};
-use super::{Begin, FileId, Item, Observer, Options, Outcome, join};
-use crate::text::shown;
+use super::{Begin, FileId, Item, Observer, Options, Outcome, join, shown};
 
 /// What a folder needs while it is filled.
 const OWNER_ALL: u32 = 0o700;
