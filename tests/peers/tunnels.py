@@ -261,10 +261,10 @@ def local_cases(client):
     def session_waits_for_connections():
         with Service(digest) as service:
             port = ports.free_port()
-            with Tunnel(client, ['-L', f'{port}:127.0.0.1:{service.port}'], port, command=['sleep 1; exit 7']) as tunnel:
+            with Tunnel(client, ['-L', f'{port}:127.0.0.1:{service.port}'], port, command=['sleep 4; exit 7']) as tunnel:
                 with connect(port) as sock:
                     sock.sendall(b'x')
-                    time.sleep(2)
+                    time.sleep(6)
                     expect(tunnel.process.poll() is None, 'ended beside an open connection')
                     sock.shutdown(socket.SHUT_WR)
                     same(len(read_all(sock)), 33, 'bytes')
