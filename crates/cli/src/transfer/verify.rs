@@ -20,8 +20,11 @@ pub(super) const BLOCK: u32 = 256 * 1024;
 /// What one request for hashes covers.
 const PIECE: u64 = 64 * BLOCK as u64;
 
-/// Requests under way.
-const UNDER_WAY: usize = 4;
+/// Requests for hashes under way: each keeps the server busy for a while.
+const HASHES: usize = 4;
+
+/// Requests for content under way.
+const CONTENTS: usize = 32;
 
 /// A part of both files that is being compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +75,8 @@ impl Compare {
 
     /// What to ask for next.
     pub(super) fn ask(&mut self) -> Option<Piece> {
-        if self.different.is_some() || self.under_way >= UNDER_WAY {
+        let most = if self.by_hash { HASHES } else { CONTENTS };
+        if self.different.is_some() || self.under_way >= most {
             return None;
         }
         let piece = match self.again.pop() {

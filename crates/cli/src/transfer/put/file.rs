@@ -81,6 +81,7 @@ impl Puts<'_> {
                 already: start,
             },
         );
+        file.begun = true;
         file.state = if self.options.in_place && start == 0 {
             State::Measure
         } else {
@@ -171,10 +172,14 @@ impl Puts<'_> {
             file.failed = true;
             self.fail(&text);
         }
-        if let Finish::Close = what {
-            let whole = self.files.get(&id).is_some_and(|file| !file.failed);
+        if let Finish::Close = what
+            && let Some(file) = self.files.get(&id)
+        {
+            let (whole, begun) = (!file.failed, file.begun);
             self.outcome.files += u64::from(whole);
-            self.observer.end(id, whole);
+            if begun {
+                self.observer.end(id, whole);
+            }
             self.forget(id);
         }
     }

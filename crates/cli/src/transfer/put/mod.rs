@@ -108,6 +108,8 @@ struct File {
     remote_len: u64,
     /// How long it is now.
     size: u64,
+    /// The observer was told that it began.
+    begun: bool,
     /// What went wrong was told.
     failed: bool,
 }
@@ -251,6 +253,10 @@ impl Puts<'_> {
                 News::Ended => self.settle(id),
                 News::Unreadable(text) => self.spoil(id, &text),
             }
+            if let Some(file) = self.files.get_mut(&id) {
+                // What comes at its end waits for nothing.
+                file.drive(id, flow, self.options, self.syncs);
+            }
         }
         // Those that were found last are in the others.
         for (id, folder) in self.folders.iter_mut().rev() {
@@ -341,6 +347,7 @@ impl Puts<'_> {
             there: 0,
             remote_len: 0,
             size: 0,
+            begun: false,
             failed: false,
         };
         file.drive(id, flow, self.options, self.syncs);
