@@ -34,6 +34,7 @@ pub mod log;
 mod pieces;
 pub mod server;
 mod session;
+pub mod sftp;
 mod shared;
 #[cfg(test)]
 mod tests;
