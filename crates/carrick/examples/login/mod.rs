@@ -4,11 +4,11 @@ use carrick::client::{AuthReply, ClientConfig, Unverified};
 use carrick_keys::known_hosts::{KnownHosts, Lookup, host_name};
 use carrick_keys::{PrivateKey, PublicKey};
 
-pub type Anything = Box<dyn std::error::Error>;
+pub(crate) type Anything = Box<dyn std::error::Error>;
 
 /// Connects to `HOST:PORT` and logs in. The host key must be in
 /// `~/.ssh/known_hosts`: none is added.
-pub async fn login(
+pub(crate) async fn login(
     address: &str,
     user: &str,
     key_file: &str,
