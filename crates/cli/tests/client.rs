@@ -76,16 +76,12 @@ fn refusals_end_with_255() {
             "Tunnel is not built yet",
         ),
         (
-            &["-F", "none", "-L", "1:h:2", "h"],
-            "LocalForward is not built yet",
-        ),
-        (
             &["-F", "none", "-L", "nonsense", "h"],
             "Bad local forwarding specification 'nonsense'",
         ),
         (
-            &["-F", "none", "-W", "h:1", "h"],
-            "option -W is not built yet",
+            &["-F", "none", "-W", "nonsense", "h"],
+            "Bad stdio forwarding specification 'nonsense'",
         ),
         (
             &["-F", "none", "-f", "h"],
