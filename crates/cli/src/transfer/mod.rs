@@ -14,12 +14,13 @@
 //! What a hostile server can do is to send wrong content, refuse, or be silent.
 //! A name in a folder listing that is not a plain name is refused, so nothing
 //! is written outside of the folder that was named as the target; gets make no
-//! symbolic links, and follow none out of it; what it says is shown with control characters made visible.
+//! symbolic links, and follow none out of it; what it says is shown with control
+//! characters made visible.
 
 #![allow(
     dead_code,
     unused_imports,
-    reason = "sftp and scp, who use it, are being written"
+    reason = "some of a server's requests are asked by tests alone"
 )]
 
 pub(crate) mod connect;
@@ -183,8 +184,6 @@ pub(crate) fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     path.extend_from_slice(name);
     path
 }
-
-//#[cfg(test)]
 
 #[cfg(test)]
 mod tests;
