@@ -48,7 +48,7 @@ pub struct Enroll<'a> {
     pub application: &'a str,
     /// Whose it is, for resident keys.
     pub user: &'a str,
-    /// [`FLAG_USER_PRESENCE`] and the like.
+    /// [`FLAG_USER_PRESENCE`](super::FLAG_USER_PRESENCE) and the like.
     pub flags: u8,
     /// The PIN, if one is known.
     pub pin: Option<&'a Secret>,
