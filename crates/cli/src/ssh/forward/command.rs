@@ -126,17 +126,14 @@ pub(in crate::ssh) fn run(forwards: &Forwards, line: &str, shell: bool) {
                 error!("Couldn't execute {command}: {}", os_error(&e));
             }
         }
-        Command::Cancel(kind, listen) => {
-            let known = forwards.cancel(kind, &listen);
-            info!(
-                "{}",
-                if known {
-                    "Canceled forwarding."
-                } else {
-                    "Unknown port forwarding."
-                }
-            );
-        }
+        Command::Cancel(kind, listen) => match forwards.cancel(kind, &listen) {
+            // Told when it is so.
+            Some(closed) => drop(tokio::spawn(async {
+                closed.await;
+                info!("Canceled forwarding.");
+            })),
+            None => info!("Unknown port forwarding."),
+        },
         Command::Open(forward, ForwardKind::Local | ForwardKind::Dynamic) => {
             let works = forwards.listen(&forward);
             info!(

@@ -24,7 +24,7 @@ use carrick_config::forward::{ForwardKind, permitted_place};
 use carrick_config::ssh::{Options, PermitRemoteOpen};
 use carrick_config::types::{Endpoint, Forward, Target};
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use self::open::Connections;
 use super::options::{System, ipv4_only};
@@ -89,8 +89,8 @@ struct Listener {
     /// As it was asked for; with the port that the server chose.
     forward: Forward,
     remote: bool,
-    /// Ends it.
-    tasks: Vec<AbortHandle>,
+    /// What accepts, and has the sockets.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Forwards {
@@ -157,7 +157,7 @@ impl Forwards {
         let shared = Arc::new(forward.clone());
         for socket in sockets {
             let task = local::serve(self.clone(), socket, Arc::clone(&shared));
-            tasks.push(tokio::spawn(task).abort_handle());
+            tasks.push(tokio::spawn(task));
         }
         let works = !tasks.is_empty();
         if works {
@@ -181,7 +181,7 @@ impl Forwards {
                 return false;
             };
             let task = remote::serve(forwards.clone(), listener, Arc::new(forward.clone()));
-            let tasks = vec![tokio::spawn(task).abort_handle()];
+            let tasks = vec![tokio::spawn(task)];
             forwards.listeners().push(Listener {
                 forward,
                 remote: true,
@@ -191,24 +191,30 @@ impl Forwards {
         }
     }
 
-    /// Listens no more; whether it did. Connections that were made go on.
-    pub(super) fn cancel(&self, kind: ForwardKind, listen: &Endpoint) -> bool {
+    /// Listens no more: `None` if it did not, and else what ends when the last
+    /// socket is closed. Connections that were made go on.
+    pub(super) fn cancel(
+        &self,
+        kind: ForwardKind,
+        listen: &Endpoint,
+    ) -> Option<impl Future<Output = ()> + use<>> {
         let remote = matches!(kind, ForwardKind::Remote | ForwardKind::RemoteDynamic);
         let dynamic = kind == ForwardKind::Dynamic;
         let mut listeners = self.listeners();
-        let found = listeners.iter().position(|listener| {
+        let at = listeners.iter().position(|listener| {
             let is_dynamic = listener.forward.connect == Target::Socks;
             listener.remote == remote
                 && same_place(&listener.forward.listen, listen)
                 && (remote || is_dynamic == dynamic)
-        });
-        let Some(at) = found else {
-            return false;
-        };
+        })?;
         let gone = listeners.swap_remove(at);
-        drop(listeners);
-        gone.tasks.iter().for_each(AbortHandle::abort);
-        true
+        gone.tasks.iter().for_each(JoinHandle::abort);
+        Some(async move {
+            for task in gone.tasks {
+                // An error: it was aborted, as told.
+                let _ = task.await;
+            }
+        })
     }
 
     /// Waits until the server has answered all that it was asked for at first.
