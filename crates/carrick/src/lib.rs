@@ -32,6 +32,7 @@ pub mod forward;
 mod join;
 pub mod log;
 mod pieces;
+pub mod plain;
 pub mod server;
 mod session;
 pub mod sftp;

@@ -2,6 +2,7 @@
 
 pub mod daemonize;
 pub mod fdpass;
+pub mod fdstream;
 pub mod files;
 pub mod hostname;
 pub mod identity;

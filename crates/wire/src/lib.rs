@@ -20,6 +20,7 @@
 )]
 
 mod codec;
+pub mod control;
 mod field;
 mod macros;
 pub mod msg;

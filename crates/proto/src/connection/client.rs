@@ -51,6 +51,16 @@ pub struct Client {
     asked: Option<QuestionId>,
 }
 
+impl Client {
+    pub(super) fn new() -> Self {
+        Self {
+            auth: None,
+            accepted: None,
+            asked: None,
+        }
+    }
+}
+
 impl Side for Client {
     type Event = ClientEvent;
     type Step = KexClient;
@@ -73,12 +83,7 @@ impl Side for Client {
 impl Connection<Client> {
     /// Starts: our identification and KEXINIT wait to be written.
     pub fn client(config: ClientConfig, rng: Box<dyn Rng>, now: Instant) -> Self {
-        let side = Client {
-            auth: None,
-            accepted: None,
-            asked: None,
-        };
-        let mut connection = Self::start(side, config.common, rng, now);
+        let mut connection = Self::start(Client::new(), config.common, rng, now);
         // RFC 4253 section 7 lets us begin at once; the server's lines need
         // not be waited for.
         connection.open_kex();

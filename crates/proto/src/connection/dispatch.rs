@@ -87,6 +87,7 @@ impl<S: Side> Connection<S> {
 
     fn packet(&mut self, packet: Received) -> Result<(), Error> {
         let payload = packet.payload;
+        self.check_plain(&payload)?;
         let number = payload.first().copied().unwrap_or(0);
         if self.skip_guess && (30..=49).contains(&number) {
             self.skip_guess = false;

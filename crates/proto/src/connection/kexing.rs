@@ -43,7 +43,7 @@ impl<S: Side> Connection<S> {
 
     /// Starts an exchange when the keys in force have done their work.
     pub(super) fn maybe_rekey(&mut self) {
-        if self.dead.is_some() || !self.is_open() || !matches!(self.kex, Step::Idle) {
+        if self.dead.is_some() || self.plain || !self.is_open() || !matches!(self.kex, Step::Idle) {
             return;
         }
         let rekey = &self.config.rekey;

@@ -16,6 +16,7 @@ mod channels;
 mod client;
 mod dispatch;
 mod kexing;
+mod plain;
 mod server;
 
 use std::collections::VecDeque;
@@ -114,6 +115,8 @@ pub struct Connection<S: Side> {
     rekeys_for_nothing: u32,
     idle_messages: u32,
     phase: Phase,
+    /// The connection protocol alone: see `plain`.
+    plain: bool,
     events: VecDeque<Event<S::Event>>,
     questions: u64,
     dead: Option<Error>,
@@ -165,11 +168,17 @@ struct Alive {
 
 impl<S: Side> Connection<S> {
     fn start(side: S, config: CommonConfig, rng: Box<dyn Rng>, now: Instant) -> Self {
-        let ours = Ident::ours(&config.software, config.comment.as_deref());
-        let mut output = Output::new(Sealer::new(now), rng);
-        let mut line = ours.as_str().as_bytes().to_vec();
+        let mut connection = Self::silent(side, config, rng, now);
+        let mut line = connection.ours.as_str().as_bytes().to_vec();
         line.extend_from_slice(b"\r\n");
-        output.sealer.plain(&line);
+        connection.output.sealer.plain(&line);
+        connection
+    }
+
+    /// Before anything is said.
+    fn silent(side: S, config: CommonConfig, rng: Box<dyn Rng>, now: Instant) -> Self {
+        let ours = Ident::ours(&config.software, config.comment.as_deref());
+        let output = Output::new(Sealer::new(now), rng);
         Self {
             side,
             config,
@@ -192,6 +201,7 @@ impl<S: Side> Connection<S> {
             rekeys_for_nothing: 0,
             idle_messages: 0,
             phase: Phase::Login,
+            plain: false,
             events: VecDeque::new(),
             questions: 0,
             dead: None,
@@ -426,7 +436,9 @@ impl<S: Side> Connection<S> {
         if self.dead.is_some() {
             return;
         }
-        if self.peer.is_none() {
+        if self.plain {
+            // See `plain`: the end of the stream is the goodbye.
+        } else if self.peer.is_none() {
             if let Some(line) = error.plain_line() {
                 self.output.sealer.plain(line.as_bytes());
             }

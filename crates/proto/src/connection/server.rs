@@ -66,6 +66,18 @@ pub struct Server {
     host_key: Vec<u8>,
 }
 
+impl Server {
+    pub(super) fn new(host_keys: Vec<(String, Vec<u8>)>, user_algorithms: Vec<String>) -> Self {
+        Self {
+            host_keys,
+            user_algorithms,
+            auth: ServerAuth::new(),
+            asked: None,
+            host_key: Vec::new(),
+        }
+    }
+}
+
 impl Side for Server {
     type Event = ServerEvent;
     type Step = KexServer;
@@ -97,13 +109,7 @@ impl Side for Server {
 impl Connection<Server> {
     /// Starts: our identification waits to be written.
     pub fn server(config: ServerConfig, rng: Box<dyn Rng>, now: Instant) -> Self {
-        let side = Server {
-            host_keys: config.host_keys,
-            user_algorithms: config.user_algorithms,
-            auth: ServerAuth::new(),
-            asked: None,
-            host_key: Vec::new(),
-        };
+        let side = Server::new(config.host_keys, config.user_algorithms);
         Self::start(side, config.common, rng, now)
     }
 

@@ -55,6 +55,12 @@ use crate::limits;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelId(u32);
 
+impl From<ChannelId> for u32 {
+    fn from(id: ChannelId) -> Self {
+        id.0
+    }
+}
+
 impl core::fmt::Display for ChannelId {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         self.0.fmt(f)

@@ -16,12 +16,33 @@ pub(crate) const CLEAR: Framing = Framing {
     head: 4,
 };
 
+/// Packets of a conversation that needs no protection and has no padding: see
+/// `Connection::plain_client`.
+pub(crate) const PLAIN: Framing = Framing {
+    block: 1,
+    length_apart: true,
+    tag: 0,
+    head: 4,
+};
+
+fn is_plain(framing: &Framing) -> bool {
+    framing.block == PLAIN.block
+}
+
+/// The least padding that a packet has.
+pub(crate) fn least_padding(framing: &Framing) -> usize {
+    if is_plain(framing) { 0 } else { MIN_PADDING }
+}
+
 /// Packets with secrets of the user's in them come in multiples of this.
 pub(crate) const HIDING: usize = 64;
 
 /// How many bytes of padding a payload of `payload` bytes gets; `hide` (0, or
 /// [`HIDING`]) asks for more than the cipher needs.
 pub(crate) fn padding(framing: &Framing, payload: usize, hide: usize) -> usize {
+    if is_plain(framing) {
+        return 0;
+    }
     let block = framing.block.max(8).max(hide);
     let counted = payload + HEADER - if framing.length_apart { 4 } else { 0 };
     let short = counted % block;
@@ -36,6 +57,9 @@ pub(crate) fn ceiling(framing: &Framing, payload: usize) -> usize {
 
 /// Whether a received length field can be that of a packet.
 pub(crate) fn plausible(framing: &Framing, length: usize, limit: usize) -> bool {
+    if is_plain(framing) {
+        return length > 1 && length <= limit;
+    }
     let block = framing.block.max(8);
     let aligned = if framing.length_apart {
         length
@@ -82,5 +106,14 @@ mod tests {
         assert!(!plausible(&CLEAR, 13, 100));
         assert!(plausible(&CLEAR, 12, 100));
         assert!(!plausible(&CLEAR, 108, 100));
+        assert!(!plausible(&PLAIN, 1, 100) && !plausible(&PLAIN, 101, 100));
+    }
+
+    #[test]
+    fn plain_packets_have_no_padding() {
+        for payload in 1..100 {
+            assert_eq!(padding(&PLAIN, payload, HIDING), 0);
+            assert!(plausible(&PLAIN, 1 + payload, 100));
+        }
     }
 }

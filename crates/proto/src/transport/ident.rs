@@ -19,6 +19,11 @@ impl Ident {
         }
     }
 
+    /// Of a peer that does not say what it is.
+    pub(crate) fn unknown() -> Self {
+        Self(String::new())
+    }
+
     /// The whole line.
     pub fn as_str(&self) -> &str {
         &self.0

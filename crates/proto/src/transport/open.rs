@@ -188,7 +188,7 @@ impl Opener {
         self.usage.count(blocks, bytes);
         self.total += bytes;
         self.seq = self.seq.wrapping_add(1);
-        let payload = payload_of(packet, length)?;
+        let payload = payload_of(packet, length, frame::least_padding(&self.framing))?;
         let payload = match &mut self.inflate {
             Some(inflate) => inflate.payload(&payload)?,
             None => payload,
@@ -218,6 +218,11 @@ impl Opener {
         if reset_seq {
             self.seq = 0;
         }
+    }
+
+    /// What comes is a conversation that needs no protection.
+    pub(crate) fn unprotected(&mut self) {
+        self.framing = frame::PLAIN;
     }
 
     /// Starts (or, with `false`, ends) inflating with the next packet.
@@ -275,11 +280,11 @@ const AUTHENTICATION: core::ops::RangeInclusive<u8> = 50..=79;
 
 /// Cuts the payload out of an opened packet. What may hold a password is moved
 /// out of the receive buffer, to memory that can be wiped.
-fn payload_of(mut packet: BytesMut, length: usize) -> Result<Bytes, PeerFault> {
+fn payload_of(mut packet: BytesMut, length: usize, least: usize) -> Result<Bytes, PeerFault> {
     let pad = packet.get(4).copied().unwrap_or(0);
     let payload = (length - 1)
         .checked_sub(usize::from(pad))
-        .filter(|_| pad >= 4)
+        .filter(|_| usize::from(pad) >= least)
         .ok_or(PeerFault::BadPadding(pad))?;
     packet.advance(frame::HEADER);
     packet.truncate(payload);

@@ -312,6 +312,11 @@ impl Sealer {
         }
     }
 
+    /// What goes out is a conversation that needs no protection.
+    pub(crate) fn unprotected(&mut self) {
+        self.framing = frame::PLAIN;
+    }
+
     /// Starts (or, with `false`, ends) compression with the next packet.
     pub(crate) fn compress(&mut self, on: bool) {
         self.deflate = on.then(Deflate::new);
