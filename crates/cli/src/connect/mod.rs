@@ -1,12 +1,15 @@
 //! From a name to a byte stream: resolving, dialling each address in turn,
 //! or starting a proxy command.
 
+pub(crate) mod duplex;
 pub(crate) mod hostkey;
+pub(crate) mod jump;
 mod proxy;
 pub(crate) mod resolve;
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use carrick_config::ssh::Options;
@@ -16,7 +19,7 @@ use carrick_sys::socket::{self, Connect};
 use crate::log::{debug, error, info};
 use crate::ssh::ipv4_only;
 use crate::text::os_error;
-pub(crate) use proxy::{Proxy, run_local, start as start_proxy};
+pub(crate) use proxy::{Proxy, dial as dial_proxy, run_local, start as start_proxy};
 
 /// A connected stream, not yet registered with the runtime.
 pub(crate) enum Dialled {
@@ -36,6 +39,10 @@ pub(crate) enum Dialled {
         /// The command, ended with the session.
         proxy: Proxy,
     },
+    /// A socket that a command has passed to us.
+    Passed(OwnedFd),
+    /// Standard input and output.
+    Stdio(OwnedFd, OwnedFd),
 }
 
 /// Connects to the host that `options` names. All messages of a failure have

@@ -1,7 +1,7 @@
 //! The user's agent, as a login uses it.
 
 use carrick::client::Login;
-use carrick_config::ssh::Options;
+use carrick_config::ssh::{ForwardAgent, Options};
 use carrick_config::words::AddKeys;
 use carrick_keys::PrivateKey;
 use carrick_keys::agent::{AgentClient, Constraints, Identity};
@@ -13,6 +13,11 @@ use crate::text::os_error;
 
 /// A connection to an agent.
 pub(super) struct Agent(AgentSocket);
+
+/// Whether an agent is to be lent to the server.
+pub(super) fn is_lent(options: &Options) -> bool {
+    options.forward_agent != ForwardAgent::No
+}
 
 /// The agent's socket by IdentityAgent, or `SSH_AUTH_SOCK`.
 pub(super) fn path(options: &Options) -> Option<String> {

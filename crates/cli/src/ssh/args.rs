@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use carrick_config::forward::ForwardKind;
 
+use super::mux::Command;
 use super::uri::{self, Destination};
 use crate::getopt::{Getopt, text};
 use crate::log::Level;
@@ -35,8 +36,8 @@ pub(crate) struct Args {
     pub(crate) config_file: Option<String>,
     /// `-G`.
     pub(crate) dump: bool,
-    /// A flag whose room is not built yet, and that is no option.
-    pub(crate) unbuilt: Option<char>,
+    /// `-O`.
+    pub(crate) control: Option<Command>,
     /// `-W`.
     pub(crate) stdio_forward: Option<String>,
     /// `-E`.
@@ -202,10 +203,14 @@ impl Parser {
             'v' => self.out.level = Some(more_verbose(self.out.level)),
             'y' => self.out.syslog = true,
             'I' => self.set("PKCS11Provider", &value),
-            'S' => self.set("ControlPath", &value),
-            'M' => self.set("ControlMaster", "yes"),
-            'O' => self.out.unbuilt = Some(flag),
+            'S' => self.insist("ControlPath", &value),
+            'M' => self.master(),
+            'O' => self.control(&value)?,
             'W' => {
+                if self.out.control.is_some() {
+                    let why = "Cannot specify stdio forward with -O";
+                    return Err(BadArgs::Fatal(why.into()));
+                }
                 if self.out.stdio_forward.is_some() {
                     return Err(BadArgs::Fatal("stdio forward already specified".into()));
                 }
@@ -216,6 +221,32 @@ impl Parser {
             _ => self.forwarding(flag, value),
         }
         Ok(())
+    }
+
+    /// `-M`; twice, and the user is asked.
+    fn master(&mut self) {
+        let once = Setting::Set("ControlMaster", "yes".into());
+        let value = if self.out.settings.contains(&once) {
+            "ask"
+        } else {
+            "yes"
+        };
+        self.insist("ControlMaster", value);
+    }
+
+    fn control(&mut self, name: &str) -> Result<(), BadArgs> {
+        let command = Command::named(name);
+        let why = if self.out.stdio_forward.is_some() {
+            "Cannot specify multiplexing command with -W"
+        } else if self.out.control.is_some() {
+            "Multiplexing command already specified"
+        } else if command.is_none() {
+            "Invalid multiplex command."
+        } else {
+            self.out.control = command;
+            return Ok(());
+        };
+        Err(BadArgs::Fatal(why.into()))
     }
 
     /// As a flag whose last use counts, whatever `-o` says before or after it.
@@ -447,9 +478,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_is_known_only_with_the_options() {
-        assert_eq!(args(&["-O", "check", "h"]).unbuilt, Some('O'));
-        assert_eq!(args(&["-L", "1:h:2", "h"]).unbuilt, None);
+    fn masters_are_asked_once() {
+        let args = args(&["-MM", "-S", "a", "-oControlPath=b", "-S", "c", "h"]);
+        let set = |keyword: &'static str, value: &str| Setting::Set(keyword, value.into());
+        assert!(args.settings.contains(&set("ControlMaster", "ask")));
+        assert_eq!(args.settings[0], set("ControlPath", "c"));
+        for (words, why) in [
+            (
+                &["-O", "exit", "-O", "exit", "h"][..],
+                "Multiplexing command already specified",
+            ),
+            (&["-O", "leave", "h"], "Invalid multiplex command."),
+            (
+                &["-W", "a:1", "-O", "exit", "h"],
+                "Cannot specify multiplexing command with -W",
+            ),
+            (
+                &["-O", "exit", "-W", "a:1", "h"],
+                "Cannot specify stdio forward with -O",
+            ),
+        ] {
+            assert_eq!(bad(words), BadArgs::Fatal(why.into()), "{words:?}");
+        }
     }
 
     #[test]

@@ -159,12 +159,7 @@ pub(super) fn level(level: LogLevel) -> log::Level {
 /// Refuses what was asked for and is not built: without it the session would
 /// not be what the user thinks it is. What merely makes it faster or more
 /// comfortable is left out with a word in the log.
-pub(super) fn refuse_unbuilt(args: &Args, options: &Options) -> Result<(), String> {
-    if let Some(flag) = args.unbuilt {
-        return Err(format!(
-            "option -{flag} is not built yet in this version of Carrick."
-        ));
-    }
+pub(super) fn refuse_unbuilt(options: &Options) -> Result<(), String> {
     let display = std::env::var_os("DISPLAY").is_some_and(|d| !d.is_empty());
     let refused = [
         (
@@ -173,11 +168,6 @@ pub(super) fn refuse_unbuilt(args: &Args, options: &Options) -> Result<(), Strin
         ),
         ("ChannelTimeout", !options.channel_timeouts.is_empty()),
         ("ForwardX11", options.forward_x11 && display),
-        ("ProxyJump", options.proxy_jump.is_some()),
-        (
-            "ProxyUseFdpass",
-            options.proxy_use_fdpass && options.proxy_command.is_some(),
-        ),
         ("Tunnel", options.tunnel != Tunnel::No),
     ];
     for (keyword, wanted) in refused {
@@ -187,10 +177,8 @@ pub(super) fn refuse_unbuilt(args: &Args, options: &Options) -> Result<(), Strin
             ));
         }
     }
-    for keyword in ["ControlMaster", "ControlPath", "VerifyHostKeyDNS"] {
-        if let Some(origin) = options.set_keywords().origin(keyword) {
-            debug!("{origin}: {keyword} is not built yet, ignored");
-        }
+    if let Some(origin) = options.set_keywords().origin("VerifyHostKeyDNS") {
+        debug!("{origin}: VerifyHostKeyDNS is not built yet, ignored");
     }
     Ok(())
 }

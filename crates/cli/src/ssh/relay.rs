@@ -117,10 +117,6 @@ pub(super) enum Seat {
     /// This program's own: its terminal is ours to switch.
     Own,
     /// Of a program that shares our connection and waits at its terminal.
-    #[expect(
-        dead_code,
-        reason = "for the sessions of a shared connection, which come next"
-    )]
     Passenger {
         /// Its terminal, for the size.
         terminal: Fd,
@@ -468,10 +464,6 @@ impl Signals {
     }
 
     /// Those of another program's session: none of them ends it.
-    #[expect(
-        dead_code,
-        reason = "for the sessions of a shared connection, which come next"
-    )]
     pub(super) fn of_passenger() -> io::Result<Self> {
         Ok(Self {
             resized: signal(SignalKind::window_change())?,

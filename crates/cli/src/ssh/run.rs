@@ -1,6 +1,7 @@
 //! One run of the client: options, connection, host key, login, session.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use carrick::client::{ClientConfig, Login, Unverified};
@@ -10,19 +11,19 @@ use carrick_config::ssh::Options;
 use carrick_config::types::Endpoint;
 use carrick_config::words::{PubkeyAuth, SessionType, WarnWeakCrypto};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::args::{Args, BadArgs};
 use super::auth::{Authenticator, Outcome};
 use super::fault::{Phase, Remote};
 use super::identity_file::Files;
 use super::lend::Lender;
+use super::mux::{self, Command, Joined};
 use super::session::{self, Plan, Work};
 use super::terminal::Restore;
-use super::{FAILED, SOFTWARE, fault, options};
+use super::{FAILED, SOFTWARE, fault, options, reach};
+use crate::connect;
 use crate::connect::hostkey::{Accepted, HostCheck, Refusal};
-use crate::connect::{self, Dialled};
-use crate::log::{self, Level, debug, error, info, log, verbose};
+use crate::log::{self, Level, debug, info, log, verbose};
 use crate::text::err;
 
 /// Runs with the parsed arguments; the result is the exit status.
@@ -41,7 +42,7 @@ pub(super) fn run(args: &Args) -> u8 {
     }
     debug!("{SOFTWARE}, AWS-LC");
     // Kept to the end of the program: the session's task borrows them.
-    let options: &Options = match options::load(args) {
+    let options: &'static Options = match options::load(args) {
         Ok(options) => Box::leak(Box::new(options)),
         Err(text) => {
             for line in text.lines() {
@@ -59,7 +60,7 @@ pub(super) fn run(args: &Args) -> u8 {
     if args.level.is_none() {
         log::set_level(options::level(options.log_level));
     }
-    if let Err(text) = options::refuse_unbuilt(args, options) {
+    if let Err(text) = options::refuse_unbuilt(options) {
         log!(Fatal, "{text}");
         return FAILED;
     }
@@ -67,9 +68,15 @@ pub(super) fn run(args: &Args) -> u8 {
         Ok(stdio) => stdio,
         Err(text) => return complain(BadArgs::Message(text)),
     };
-    match prepare(args, options, stdio) {
-        Ok(plan) => connect(options, plan),
-        Err(bad) => complain(bad),
+    let work = match prepare(args, options, stdio) {
+        Ok(work) => work,
+        Err(bad) => return complain(bad),
+    };
+    match mux::join(options, &work, args.control) {
+        Joined::Ended(status) => status,
+        Joined::Proxied(socket) => converse_through(options, work, socket),
+        Joined::Alone if args.control.is_some() => FAILED,
+        Joined::Alone => connect(args, options, work),
     }
 }
 
@@ -88,7 +95,9 @@ fn prepare(args: &Args, options: &Options, stdio: Option<Endpoint>) -> Result<Wo
         let reason = "You must specify a subsystem to invoke.\n";
         return Err(BadArgs::Usage(Some(reason.into())));
     }
-    let tty = options.session_type != SessionType::None
+    let ordered = args.control.is_some_and(|c| c != Command::Proxy);
+    let tty = !ordered
+        && options.session_type != SessionType::None
         && session::wants_tty(options, !command.is_empty());
     Ok(Work {
         command,
@@ -97,11 +106,40 @@ fn prepare(args: &Args, options: &Options, stdio: Option<Endpoint>) -> Result<Wo
     })
 }
 
-fn connect(options: &'static Options, work: Work) -> u8 {
+fn connect(args: &Args, options: &'static Options, work: Work) -> u8 {
     let started = Instant::now();
-    let Some(dialled) = dial(options) else {
+    let Some(dialled) = reach::dial(args, options) else {
         return FAILED;
     };
+    block_on(reach::converse_over(dialled, options, work, started))
+}
+
+/// Speaks the connection protocol through a master: it has logged in.
+fn converse_through(options: &'static Options, work: Work, socket: UnixStream) -> u8 {
+    let plan = Plan {
+        options,
+        work,
+        remote: Remote::proxied(),
+        lender: None,
+        started: Instant::now(),
+        shared: true,
+    };
+    block_on(async {
+        let socket = socket
+            .set_nonblocking(true)
+            .and_then(|()| tokio::net::UnixStream::from_std(socket));
+        match socket {
+            Ok(socket) => session::run(carrick::plain::client(socket), plan).await,
+            Err(e) => {
+                log!(Fatal, "{e}");
+                FAILED
+            }
+        }
+    })
+}
+
+/// Runs the conversation to its end.
+fn block_on(conversation: impl Future<Output = u8> + Send + 'static) -> u8 {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -115,7 +153,6 @@ fn connect(options: &'static Options, work: Work) -> u8 {
     let _restore = Restore::new();
     // A task of its own: what the runtime waits for itself costs a look at the
     // poller each time that it is woken, and a key waits meanwhile.
-    let conversation = converse_over(dialled, options, work, started);
     runtime.block_on(async {
         let ended = tokio::spawn(conversation).await;
         ended.unwrap_or_else(|e| {
@@ -125,94 +162,24 @@ fn connect(options: &'static Options, work: Work) -> u8 {
     })
 }
 
-/// Speaks with the server over whatever reached it.
-async fn converse_over(dialled: Dialled, options: &Options, work: Work, started: Instant) -> u8 {
-    match dialled {
-        Dialled::Direct { stream, peer } => {
-            let socket = stream.as_fd().try_clone_to_owned();
-            let stream = match tokio::net::TcpStream::from_std(stream) {
-                Ok(stream) => stream,
-                Err(e) => return failed(&e),
-            };
-            let way = Way {
-                check: HostCheck::new(options, Some(peer.ip())),
-                remote: Remote::direct(peer),
-                via: format!("([{}]:{})", peer.ip(), peer.port()),
-                socket: socket.ok().map(|s| (s, peer.is_ipv4())),
-                started,
-            };
-            converse(options, work, stream, way).await
-        }
-        Dialled::Proxy {
-            input,
-            output,
-            proxy,
-        } => {
-            let stream = Receiver::from_owned_fd(input.into())
-                .and_then(|r| Ok(tokio::io::join(r, Sender::from_owned_fd(output.into())?)));
-            let stream = match stream {
-                Ok(stream) => stream,
-                Err(e) => return failed(&e),
-            };
-            let way = Way {
-                check: HostCheck::new(options, None),
-                remote: Remote::proxied(),
-                via: "(via proxy)".to_owned(),
-                socket: None,
-                started,
-            };
-            let status = converse(options, work, stream, way).await;
-            drop(proxy);
-            status
-        }
-    }
-}
-
-fn failed(e: &std::io::Error) -> u8 {
-    log!(Fatal, "{e}");
-    FAILED
-}
-
-/// Connects, by the proxy command if there is one.
-fn dial(options: &Options) -> Option<Dialled> {
-    let Some(command) = &options.proxy_command else {
-        return connect::dial(options, "ssh");
-    };
-    let expanded = carrick_config::tokens::expand(command, &options.tokens.table());
-    let command = match expanded {
-        Ok(command) => command,
-        Err(why) => {
-            error!("vdollar_percent_expand: {why}");
-            log!(Fatal, "percent_expand: failed");
-            return None;
-        }
-    };
-    match connect::start_proxy(&command) {
-        Ok((input, output, proxy)) => Some(Dialled::Proxy {
-            input,
-            output,
-            proxy,
-        }),
-        Err(e) => {
-            log!(Fatal, "proxy command: {}", crate::text::os_error(&e));
-            None
-        }
-    }
-}
-
 /// How we got to the server.
-struct Way<'a> {
-    check: HostCheck<'a>,
-    remote: Remote,
+pub(super) struct Way<'a> {
+    pub(super) check: HostCheck<'a>,
+    pub(super) remote: Remote,
     /// For the message of success.
-    via: String,
+    pub(super) via: String,
     /// The socket, to set its type of service; whether it is IPv4.
-    socket: Option<(OwnedFd, bool)>,
-    started: Instant,
+    pub(super) socket: Option<(OwnedFd, bool)>,
+    pub(super) started: Instant,
 }
 
 /// Speaks with the server over `stream` from the first byte to the last.
-async fn converse<T>(options: &Options, work: Work, stream: T, way: Way<'_>) -> u8
+pub(super) async fn converse<T>(
+    options: &'static Options,
+    work: Work,
+    stream: T,
+    way: Way<'_>,
+) -> u8
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -284,6 +251,7 @@ where
         remote: way.remote,
         lender: Lender::new(options, binding),
         started: way.started,
+        shared: false,
     };
     session::run(connection, plan).await
 }

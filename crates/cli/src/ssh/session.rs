@@ -3,22 +3,23 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use carrick::{Channel, Connection, GlobalRequest, Open, Request, agent, proto};
-use carrick_config::ssh::Options;
+use carrick::{Channel, Connection, GlobalRequest, Open, agent, proto};
+use carrick_config::ssh::{ControlPersist, Options};
 use carrick_config::types::Endpoint;
 use carrick_config::words::{RequestTty, SessionType};
 use carrick_sys::signals::Number;
-use carrick_sys::termios::Modes;
 use carrick_sys::{daemonize, tty};
 
 use super::fault::{Phase, Remote};
 use super::forward::{Forwards, stdio};
 use super::lend::{self, Lender};
-use super::relay::{Ended, Relay, Setup, Signals, What, pty_size, tell_killed};
+use super::mux::{self, Master};
+use super::relay::{Ended, Relay, Setup, Signals, tell_killed};
+use super::requests::{self, Program, Terminal, Wanted};
 use super::{FAILED, env, fault, terminal};
 use crate::connect;
-use crate::log::{self, Level, debug, error, info, log, verbose};
-use crate::text::err;
+use crate::log::{self, Level, debug, debug2, error, info, log, verbose};
+use crate::text::{err, os_error};
 
 /// What is to be done.
 pub(super) struct Work {
@@ -31,13 +32,15 @@ pub(super) struct Work {
 }
 
 /// How, and with whom.
-pub(super) struct Plan<'a> {
-    pub(super) options: &'a Options,
+pub(super) struct Plan {
+    pub(super) options: &'static Options,
     pub(super) work: Work,
     pub(super) remote: Remote,
     /// Lends the user's agent, if that is wanted.
     pub(super) lender: Option<Arc<Lender>>,
     pub(super) started: Instant,
+    /// The connection is another program's, which is its master.
+    pub(super) shared: bool,
 }
 
 /// Whether to ask for a terminal (RequestTTY and what the circumstances say).
@@ -59,7 +62,7 @@ pub(super) fn wants_tty(options: &Options, has_command: bool) -> bool {
 }
 
 /// Runs the session; the result is the exit status.
-pub(super) async fn run(connection: Connection, plan: Plan<'_>) -> u8 {
+pub(super) async fn run(connection: Connection, plan: Plan) -> u8 {
     tokio::spawn(serve_opens(connection.clone(), plan.lender.clone()));
     tokio::spawn(refuse_globals(connection.clone()));
     let status = match Forwards::start(&connection, plan.options) {
@@ -77,7 +80,86 @@ pub(super) async fn run(connection: Connection, plan: Plan<'_>) -> u8 {
     status
 }
 
-async fn with_forwards(connection: &Connection, forwards: &Forwards, plan: &Plan<'_>) -> u8 {
+async fn with_forwards(connection: &Connection, forwards: &Forwards, plan: &Plan) -> u8 {
+    let options = plan.options;
+    let lends = plan.lender.is_some();
+    let master = if plan.shared {
+        None
+    } else {
+        match Master::start(connection, options, forwards, lends) {
+            Ok(master) => master,
+            Err(()) => return FAILED,
+        }
+    };
+    let status = match &master {
+        Some(master) if options.control_persist != ControlPersist::No => {
+            stay(connection, forwards, master, plan).await
+        }
+        master => with_master(connection, forwards, master.as_ref(), plan).await,
+    };
+    if let Some(master) = master {
+        master.close();
+    }
+    status
+}
+
+/// ControlPersist: a master in the background, and here another passenger.
+async fn stay(connection: &Connection, forwards: &Forwards, master: &Master, plan: &Plan) -> u8 {
+    let options = plan.options;
+    if let (true, Some(command)) = (options.permit_local_command, &options.local_command) {
+        local_command(options, command);
+    }
+    if options.exit_on_forward_failure {
+        forwards.answered().await;
+    }
+    if options.session_type != SessionType::None || plan.work.stdio.is_some() {
+        debug!("control_persist_detach: backgrounding master process");
+        match daemonize::split() {
+            Ok(None) => {}
+            Ok(Some(pid)) => {
+                debug2!("control_persist_detach: background process is {pid}");
+                master.leave();
+                let status = mux::ride_again(options, &plan.work);
+                // What the runtime has registered is the master's now.
+                std::process::exit(status.into());
+            }
+            Err(e) => {
+                log!(Fatal, "control_persist_detach: fork: {}", os_error(&e));
+                return FAILED;
+            }
+        }
+    }
+    let Some(mut signals) = to_background(master) else {
+        return FAILED;
+    };
+    tokio::select! {
+        () = master.idled() => {}
+        why = connection.closed() => {
+            fault::tell(&why, &plan.remote, &options.hostname, Phase::Session);
+        }
+        number = signals.ended() => tell_killed(number),
+    }
+    FAILED
+}
+
+/// Leaves a master in the background; the signals that end it.
+fn to_background(master: &Master) -> Option<Signals> {
+    let keeps_stderr = log::is_on_stderr() && log::level() >= Level::Debug1;
+    let outcome = daemonize::to_background()
+        .and_then(|()| daemonize::to_dev_null(true, true, !keeps_stderr))
+        .and_then(|()| master.admit())
+        .and_then(|()| Signals::new());
+    outcome
+        .inspect_err(|e| log!(Fatal, "daemon() failed: {}", os_error(e)))
+        .ok()
+}
+
+async fn with_master(
+    connection: &Connection,
+    forwards: &Forwards,
+    master: Option<&Master>,
+    plan: &Plan,
+) -> u8 {
     let options = plan.options;
     let stdio = match &plan.work.stdio {
         Some(to) => match stdio::open(connection, to).await {
@@ -94,7 +176,7 @@ async fn with_forwards(connection: &Connection, forwards: &Forwards, plan: &Plan
     } else {
         let ident = connection.peer_ident();
         let opening = connection.open(Open::Session);
-        if ident.contains("OpenSSH") || ident.contains("Carrick") {
+        if master.is_none() && (ident.contains("OpenSSH") || ident.contains("Carrick")) {
             debug!("Requesting no-more-sessions@openssh.com");
         }
         match opening.await {
@@ -102,14 +184,20 @@ async fn with_forwards(connection: &Connection, forwards: &Forwards, plan: &Plan
             Err(e) => return failed_open(&e, plan),
         }
     };
-    no_more_sessions(connection);
+    if master.is_none() {
+        no_more_sessions(connection);
+    }
     if let Err(status) = fork(options, forwards).await {
         return status;
     }
+    if let Some(Err(e)) = master.map(Master::admit) {
+        log!(Fatal, "muxserver_listen: {}", os_error(&e));
+        return FAILED;
+    }
     debug!("Entering interactive session.");
     match (channel, stdio) {
-        (Some(channel), _) => with_channel(connection, channel, forwards, plan).await,
-        (None, stdio) => without_channel(connection, stdio, plan).await,
+        (Some(channel), _) => with_channel(connection, channel, forwards, master, plan).await,
+        (None, stdio) => without_channel(connection, stdio, master, plan).await,
     }
 }
 
@@ -121,7 +209,7 @@ fn no_more_sessions(connection: &Connection) {
     }
 }
 
-fn failed_open(why: &carrick::Error, plan: &Plan<'_>) -> u8 {
+fn failed_open(why: &carrick::Error, plan: &Plan) -> u8 {
     match why {
         carrick::Error::OpenRefused { reason, text, .. } => {
             info!("channel 0: open failed: {reason}: {text}");
@@ -166,7 +254,12 @@ async fn fork(options: &Options, forwards: &Forwards) -> Result<(), u8> {
 
 /// `-N` and `-W`: stays until the connection ends, the one over standard input
 /// and output does, or a signal comes.
-async fn without_channel(connection: &Connection, stdio: Option<Channel>, plan: &Plan<'_>) -> u8 {
+async fn without_channel(
+    connection: &Connection,
+    stdio: Option<Channel>,
+    master: Option<&Master>,
+    plan: &Plan,
+) -> u8 {
     let Ok(mut signals) = Signals::new() else {
         return FAILED;
     };
@@ -183,6 +276,7 @@ async fn without_channel(connection: &Connection, stdio: Option<Channel>, plan: 
                 fault::tell(&why, &plan.remote, &plan.options.hostname, Phase::Session);
             }
         },
+        () = idled(master) => {}
         number = signals.ended() => {
             tell_killed(number);
             // There is no command whose status could be lost: ended as asked.
@@ -194,11 +288,28 @@ async fn without_channel(connection: &Connection, stdio: Option<Channel>, plan: 
     FAILED
 }
 
+/// Waits until a master without a session has no more to do.
+async fn idled(master: Option<&Master>) {
+    match master {
+        Some(master) => master.idled().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until a passenger has asked a master to end.
+async fn asked_to_quit(master: Option<&Master>) {
+    match master {
+        Some(master) => master.asked_to_quit().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn with_channel(
     connection: &Connection,
     channel: Channel,
     forwards: &Forwards,
-    plan: &Plan<'_>,
+    master: Option<&Master>,
+    plan: &Plan,
 ) -> u8 {
     let options = plan.options;
     let setup = Setup {
@@ -210,7 +321,7 @@ async fn with_channel(
         forwards: forwards.clone(),
     };
     // Requests first: the end of input must come after the command.
-    let asked = request_all(connection, &channel, plan);
+    let asked = requests::make(connection, &channel, wanted(plan));
     let relay = asked.and_then(|asked| {
         let mut relay = Relay::new(connection.clone(), channel, &setup)?;
         for (what, reply) in asked {
@@ -228,84 +339,62 @@ async fn with_channel(
     if plan.work.tty {
         terminal::enter_raw();
     }
-    let mut ended = relay.run().await;
+    let mut ended = tokio::select! {
+        ended = relay.run() => ended,
+        () = asked_to_quit(master) => Ended::Left,
+    };
     terminal::leave_raw();
-    if matches!(ended, Ended::Closed(_)) && !forwards.is_idle() {
-        ended = outlast(connection, forwards, ended).await;
+    if matches!(ended, Ended::Closed(_)) {
+        ended = outlast(connection, forwards, master, ended).await;
     }
     finish(connection, plan, &ended)
 }
 
-/// The session has ended; connections that are carried are not cut off.
-async fn outlast(connection: &Connection, forwards: &Forwards, ended: Ended) -> Ended {
+/// The session has ended; connections that are carried, and passengers, are not
+/// cut off.
+async fn outlast(
+    connection: &Connection,
+    forwards: &Forwards,
+    master: Option<&Master>,
+    ended: Ended,
+) -> Ended {
+    let alone = async {
+        match master {
+            Some(master) => master.empty().await,
+            None => forwards.idle().await,
+        }
+    };
     let Ok(mut signals) = Signals::new() else {
         return ended;
     };
     tokio::select! {
-        () = forwards.idle() => ended,
+        biased;
+        () = alone => ended,
         why = connection.closed() => Ended::Lost(why),
         number = signals.ended() => Ended::Killed(number),
     }
 }
 
-/// Asks for everything at once; the replies are waited for later.
-fn request_all(
-    connection: &Connection,
-    channel: &Channel,
-    plan: &Plan<'_>,
-) -> Result<Vec<(What, carrick::Asked)>, carrick::Error> {
+/// What the session is to be.
+fn wanted(plan: &Plan) -> Wanted {
     let options = plan.options;
-    let mut asked = Vec::new();
-    if plan.lender.is_some() {
-        debug!("Requesting authentication agent forwarding.");
-        channel.notify(connection.agent_names().request())?;
-    }
-    if plan.work.tty {
+    let terminal = plan.work.tty.then(|| {
         let term = std::env::var("TERM").unwrap_or_default();
-        let modes = Modes::of(rustix::stdio::stdin()).map_or_else(|_| vec![0], |m| m.encode());
-        let request = Request::Pty {
-            term,
-            size: pty_size(rustix::stdio::stdin()),
-            modes,
-        };
-        asked.push((What::Pty, channel.request_later(request)?));
-    }
+        Terminal::of(rustix::stdio::stdin(), term)
+    });
     if !options.send_env.is_empty() {
         debug!("Sending environment.");
     }
-    for (name, value) in env::to_send(options) {
-        debug!(
-            "channel 0: setting env {name} = \"{}\"",
-            String::from_utf8_lossy(&value)
-        );
-        channel.notify(Request::Env { name, value })?;
+    let subsystem = options.session_type == SessionType::Subsystem;
+    Wanted {
+        agent: plan.lender.is_some(),
+        terminal,
+        env: env::to_send(options),
+        program: Program::new(subsystem, &plan.work.command),
     }
-    let command = &plan.work.command;
-    let shown = String::from_utf8_lossy(command);
-    let (what, request) = if options.session_type == SessionType::Subsystem {
-        debug!("Sending subsystem: {shown}");
-        (
-            "subsystem",
-            Request::Subsystem {
-                name: shown.into_owned(),
-            },
-        )
-    } else if command.is_empty() {
-        ("shell", Request::Shell)
-    } else {
-        debug!("Sending command: {shown}");
-        (
-            "exec",
-            Request::Exec {
-                command: command.clone(),
-            },
-        )
-    };
-    asked.push((What::Program(what), channel.request_later(request)?));
-    Ok(asked)
 }
 
-fn finish(connection: &Connection, plan: &Plan<'_>, ended: &Ended) -> u8 {
+fn finish(connection: &Connection, plan: &Plan, ended: &Ended) -> u8 {
     let host = &plan.options.hostname;
     let mut status = FAILED;
     match ended {

@@ -24,10 +24,6 @@ pub(crate) enum Fd {
     /// Standard input, output or error: never closed.
     Standard(BorrowedFd<'static>),
     /// Closed with its last user.
-    #[expect(
-        dead_code,
-        reason = "for the sessions of a shared connection, which come next"
-    )]
     Passed(Arc<OwnedFd>),
 }
 

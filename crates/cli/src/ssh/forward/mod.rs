@@ -127,7 +127,7 @@ impl Forwards {
             let forwards = forwards.clone();
             forwards.0.unanswered.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(async move {
-                let granted = answer.await;
+                let granted = answer.await.is_some();
                 if !granted && forwards.0.settings.exit_on_failure {
                     forwards.0.broken.store(true, Ordering::Relaxed);
                     forwards.0.breaks.notify_waiters();
@@ -170,16 +170,18 @@ impl Forwards {
         works
     }
 
-    /// Has the server listen, for `-R`: whether it does. What went wrong, and
-    /// the port that it chose, is told. The request goes out at once.
-    pub(super) fn request(&self, forward: &Forward) -> impl Future<Output = bool> + use<> {
+    /// Has the server listen, for `-R`: where it does, if it does. What went
+    /// wrong, and the port that it chose, is told. The request goes out at once.
+    pub(super) fn request(
+        &self,
+        forward: &Forward,
+    ) -> impl Future<Output = Option<Endpoint>> + use<> {
         let answer = remote::request(&self.0.connection, &forward.listen);
         let (forwards, mut forward) = (self.clone(), forward.clone());
         async move {
             let exits = forwards.0.settings.exit_on_failure;
-            let Some(listener) = remote::answered(answer.await, &mut forward, exits) else {
-                return false;
-            };
+            let listener = remote::answered(answer.await, &mut forward, exits)?;
+            let place = forward.listen.clone();
             let task = remote::serve(forwards.clone(), listener, Arc::new(forward.clone()));
             let tasks = vec![tokio::spawn(task)];
             forwards.listeners().push(Listener {
@@ -187,7 +189,7 @@ impl Forwards {
                 remote: true,
                 tasks,
             });
-            true
+            Some(place)
         }
     }
 
@@ -257,6 +259,11 @@ impl Forwards {
     /// Whether connections are carried now.
     pub(super) fn is_idle(&self) -> bool {
         self.0.connections.is_empty()
+    }
+
+    /// How many were carried so far.
+    pub(super) fn carried(&self) -> u64 {
+        self.0.connections.count()
     }
 
     /// Waits until no connections are carried.

@@ -67,6 +67,11 @@ impl Connections {
         self.table().open.is_empty()
     }
 
+    /// How many there were in all.
+    pub(super) fn count(&self) -> u64 {
+        self.table().next
+    }
+
     /// Waits until there are none.
     pub(super) async fn idle(&self) {
         loop {

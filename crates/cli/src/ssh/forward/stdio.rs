@@ -18,6 +18,17 @@ const PACKET: usize = 64 * 1024;
 
 /// Opens the connection. `None`: there is none, which was told.
 pub(in crate::ssh) async fn open(connection: &Connection, to: &Endpoint) -> Option<Channel> {
+    dial(connection, to)
+        .await
+        .inspect_err(|_| log!(Fatal, "stdio forwarding failed"))
+        .ok()
+}
+
+/// Opens the connection; an error was told.
+pub(in crate::ssh) async fn dial(
+    connection: &Connection,
+    to: &Endpoint,
+) -> Result<Channel, carrick::Error> {
     // Standard input has no address.
     let from = Originator::default();
     let opened = match to {
@@ -31,12 +42,7 @@ pub(in crate::ssh) async fn open(connection: &Connection, to: &Endpoint) -> Opti
             connection.direct_streamlocal(path).await
         }
     };
-    opened
-        .inspect_err(|why| {
-            tell_refused(why);
-            log!(Fatal, "stdio forwarding failed");
-        })
-        .ok()
+    opened.inspect_err(tell_refused)
 }
 
 /// Carries the connection to its end. A lost connection is the error.
@@ -51,15 +57,28 @@ pub(in crate::ssh) async fn carry(
     } else {
         Some(End::stdin()?)
     };
+    let lost = pipe(channel, stdin, End::stdout()?, true).await;
+    debug!("stdio forwarding: done");
+    lost.map_or(Ok(()), Err)
+}
+
+/// Carries the connection between two descriptors, to its end; why it ended if
+/// it was lost. `own`: they are this program's standard ones.
+pub(in crate::ssh) async fn pipe(
+    channel: Channel,
+    stdin: Option<End>,
+    stdout: End,
+    own: bool,
+) -> Option<carrick::Error> {
     let mut pipe = Pipe {
         stdin,
-        stdout: Some(End::stdout()?),
+        stdout: Some(stdout),
+        own,
         pieces: Pieces::default(),
         channel,
     };
     poll_fn(|cx| pipe.poll(cx)).await;
-    debug!("stdio forwarding: done");
-    pipe.channel.lost().map_or(Ok(()), Err)
+    pipe.channel.lost()
 }
 
 struct Pipe {
@@ -68,6 +87,8 @@ struct Pipe {
     stdin: Option<End>,
     /// Until the end of what comes, or of who reads it.
     stdout: Option<End>,
+    /// They are this program's own.
+    own: bool,
     pieces: Pieces,
 }
 
@@ -75,8 +96,10 @@ impl Pipe {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.stdout.is_some() && self.poll_out(cx).is_ready() {
             self.stdout = None;
-            // Whoever reads it sees the end: nothing more is written there.
-            let _ = carrick_sys::daemonize::to_dev_null(false, true, false);
+            if self.own {
+                // Whoever reads it sees the end: nothing more is written there.
+                let _ = carrick_sys::daemonize::to_dev_null(false, true, false);
+            }
         }
         if self.stdin.is_some() && self.poll_in(cx).is_ready() {
             self.stdin = None;

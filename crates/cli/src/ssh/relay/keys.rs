@@ -1,6 +1,5 @@
 //! Input from a terminal: keys for the far side, escapes, and the command line.
 
-use std::fmt::Write as _;
 use std::io;
 use std::task::{Context, Poll};
 
@@ -11,6 +10,7 @@ use super::{Ended, Relay, Seat, terminal};
 use crate::log::{self, Level, error};
 use crate::ssh::escape::{self, Action, Step};
 use crate::ssh::forward::command::{self, Typing};
+use crate::ssh::mux;
 
 /// Most that is taken from a terminal at once.
 const KEYS: usize = 4096;
@@ -189,22 +189,6 @@ impl Relay {
     }
 
     fn about(&self, c: char) -> String {
-        let (sent, received) = self.connection.transferred();
-        let server = self.connection.peer_ident();
-        let mut text = format!("{c}I\r\nConnection information:\r\n  server {server}\r\n");
-        if let Some(n) = self.connection.negotiated() {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "  kex {}\r\n  host key {}\r\n", n.kex, n.host_key);
-            for (name, d) in [("client->server", &n.c2s), ("server->client", &n.s2c)] {
-                let mac = d.mac.unwrap_or("<implicit>");
-                let _ = write!(
-                    text,
-                    "  {name} cipher {} mac {mac} compression {}\r\n",
-                    d.cipher, d.compression
-                );
-            }
-        }
-        let _ = write!(text, "  traffic {received} in, {sent} out\r\n");
-        text
+        format!("{c}I\r\n{}", mux::about(&self.connection))
     }
 }
