@@ -64,7 +64,7 @@ mod tests {
             let asked = channel.next_request().await.unwrap();
             assert!(matches!(asked.request, Request::Exec { .. }));
             asked.reply(true);
-            channel.send(Stream::Data, &[7; 100_000]).await.unwrap();
+            channel.send(Stream::Data, &vec![7; 100_000]).await.unwrap();
             channel.notify(Request::ExitStatus { code: 3 }).unwrap();
         });
         let output = client.exec("x").await.unwrap().output().await.unwrap();

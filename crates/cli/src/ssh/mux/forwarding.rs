@@ -216,8 +216,12 @@ pub(super) async fn open(master: &Master, wanted: Wanted) -> Result<Opened, Stri
     Ok(opened)
 }
 
-/// Closes one. An error is for the passenger.
-pub(super) fn close(master: &Master, asked: &control::Forward<'_>) -> Result<(), &'static str> {
+/// Closes one, and waits until nobody listens there any more. An error is for
+/// the passenger.
+pub(super) async fn close(
+    master: &Master,
+    asked: &control::Forward<'_>,
+) -> Result<(), &'static str> {
     let wanted = understand(asked)?;
     debug2!(
         "mux_master_process_close_fwd: request cancel {}",
@@ -235,15 +239,17 @@ pub(super) fn close(master: &Master, asked: &control::Forward<'_>) -> Result<(),
         (false, Target::Socks) => ForwardKind::Dynamic,
         (false, Target::To(_)) => ForwardKind::Local,
     };
-    if !master.forwards().cancel(kind, &listen) {
+    let Some(closed) = master.forwards().cancel(kind, &listen) else {
         error!("mux_master_process_close_fwd: {} is gone", wanted.shown());
         return Err(if wanted.remote {
             "port not in permitted opens"
         } else {
             "port not found"
         });
-    }
+    };
+    // Whoever asks for it while it is being closed asks for a new one.
     master.known().remove(&wanted);
+    closed.await;
     Ok(())
 }
 

@@ -163,7 +163,7 @@ impl Guest {
                 (id, outcome)
             }
             Ask::CloseForward(id, ref forward) => {
-                let closed = forwarding::close(&self.master, forward);
+                let closed = forwarding::close(&self.master, forward).await;
                 (id, closed.map_err(No::because))
             }
             Ask::Unknown(id, number) => {
