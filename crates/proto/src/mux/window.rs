@@ -98,14 +98,16 @@ impl ReceiveWindow {
 
     /// Grows the window, to `cap` at most, if the reader keeps up and has
     /// taken more than half of it in one round trip: then the window may well
-    /// be what holds the peer back. Returns what was added.
+    /// be what holds the peer back. That is known as soon as it has; the rest
+    /// of the round trip is not waited for. Returns what was added.
     pub(super) fn grow(&mut self, now: Instant, interval: Duration, cap: u32) -> u32 {
         let Some(since) = self.since else {
             self.since = Some(now);
             return 0;
         };
         let elapsed = now.saturating_duration_since(since);
-        if elapsed < interval {
+        let is_over = elapsed >= interval;
+        if !is_over && !self.holds_back(self.taken) {
             return 0;
         }
         let mut taken = core::mem::take(&mut self.taken);
@@ -116,8 +118,11 @@ impl ReceiveWindow {
             )
             .unwrap_or(taken);
         }
-        if taken.saturating_mul(2) <= u64::from(self.size) || self.unread() > self.size / 4 {
+        if !self.holds_back(taken) {
             return 0;
+        }
+        if !is_over {
+            taken = taken.max(self.size.into());
         }
         let wanted = u32::try_from(taken.saturating_mul(4))
             .unwrap_or(u32::MAX)
@@ -126,6 +131,12 @@ impl ReceiveWindow {
         self.size = self.size.saturating_add(added);
         self.credit = self.credit.saturating_add(added);
         added
+    }
+
+    /// Whether the peer may be held back by a window of which so much was taken
+    /// in a round trip.
+    fn holds_back(&self, taken: u64) -> bool {
+        taken.saturating_mul(2) > u64::from(self.size) && self.unread() <= self.size / 4
     }
 }
 
@@ -242,6 +253,24 @@ mod tests {
             sizes.push(w.size() / MIB);
         }
         assert_eq!(sizes, [8, 32, 64, 64, 64]);
+    }
+
+    #[test]
+    fn a_burst_opens_it_before_the_round_trip_is_over() {
+        let now = crate::mux::tests::start();
+        let mut w = ReceiveWindow::new(2 * MIB);
+        assert_eq!(w.grow(now, RTT, 64 * MIB), 0);
+        assert!(w.receive(1024 * 1024));
+        w.take(1024 * 1024);
+        let soon = now + RTT / 100;
+        assert_eq!(w.grow(soon, RTT, 64 * MIB), 0, "half is not more than half");
+        assert!(w.receive(1024 * 1024));
+        assert_eq!(w.grow(soon, RTT, 64 * MIB), 0, "the reader lags behind");
+        w.take(1024 * 1024);
+        assert_eq!(w.grow(soon, RTT, 64 * MIB), 6 * MIB);
+        assert_eq!((w.size(), w.grant(32 * 1024)), (8 * MIB, Some(8 * MIB)));
+        // The next measurement begins there.
+        assert_eq!(w.grow(soon + RTT / 2, RTT, 64 * MIB), 0);
     }
 
     #[test]
