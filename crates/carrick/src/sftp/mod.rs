@@ -81,7 +81,8 @@ impl Sftp {
         Ok(Self { inner })
     }
 
-    /// What the server offers.
+    /// What the server offers. Its limits are known once it has answered
+    /// anything: they were asked for first.
     pub fn offers(&self) -> Offers {
         self.inner.shared().lock().talk.offers().clone()
     }

@@ -126,6 +126,18 @@ impl Kind {
 struct Asked {
     request: &'static str,
     kind: Kind,
+    /// Somebody waits for the answer.
+    awaited: bool,
+}
+
+impl Asked {
+    const fn new(request: &'static str, kind: Kind) -> Self {
+        Self {
+            request,
+            kind,
+            awaited: true,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -178,9 +190,10 @@ impl Conversation {
     }
 
     /// Whether the server has introduced itself: before that nothing may be
-    /// asked.
+    /// asked. What it says of its limits comes with the first answer: it was
+    /// asked for that before anything else.
     pub fn is_ready(&self) -> bool {
-        matches!(self.state, State::Talking) && self.limits_id.is_none()
+        matches!(self.state, State::Talking)
     }
 
     /// What the server offers.
@@ -231,16 +244,23 @@ impl Conversation {
         Request::write_head(&mut self.scratch, id, handle, offset, count);
         head_space.copy_from_slice(&self.scratch);
         self.outbox.added(head.saturating_add(len));
-        let kind = Kind::Done;
-        let request = "write";
-        self.asked.insert(id, Asked { request, kind });
+        self.asked.insert(id, Asked::new("write", Kind::Done));
         Ok(Wrote::Sent(RequestId(id), count))
     }
 
     fn register(&mut self, request: &'static str, kind: Kind) -> u32 {
         let id = next_id(&mut self.last_id, &self.asked);
-        self.asked.insert(id, Asked { request, kind });
+        self.asked.insert(id, Asked::new(request, kind));
         id
+    }
+
+    /// Makes a request whose answer changes nothing, so that nobody need wait
+    /// for it: it is dropped when it comes.
+    pub fn ask_in_passing(&mut self, request: &Request<'_>) {
+        let RequestId(id) = self.ask(request);
+        if let Some(asked) = self.asked.get_mut(&id) {
+            asked.awaited = false;
+        }
     }
 
     /// What is to be written to the server.
@@ -324,6 +344,11 @@ impl Conversation {
                 }
                 continue;
             }
+            if !asked.awaited {
+                // It must be one that can come, all the same.
+                answer(asked, message)?;
+                continue;
+            }
             return Ok(Some((asked, at)));
         }
     }
@@ -387,6 +412,9 @@ fn answer(asked: Asked, message: &[u8]) -> Result<(u32, Answer<'_>), Error> {
         }
         (Kind::Names, Reply::Names(names)) => Answer::Names(names),
         (Kind::Path, Reply::Names(names)) => match (names.count(), names.iter().next()) {
+            (1, Some(entry)) if entry.name.len() > limits::PATH => {
+                return Err(Error::LongPath(entry.name.len()));
+            }
             (1, Some(entry)) => Answer::Path(entry.name),
             _ => return Err(wrong("names")),
         },

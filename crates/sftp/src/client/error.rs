@@ -38,6 +38,9 @@ pub enum Error {
     },
     /// A handle that is empty or longer than one may be.
     EmptyHandle,
+    /// A path of so many bytes: longer than any can be. What is found below it
+    /// is remembered with it.
+    LongPath(usize),
 }
 
 impl fmt::Display for Error {
@@ -58,6 +61,7 @@ impl fmt::Display for Error {
                 write!(f, "{got} bytes of data where {asked} were asked for")
             }
             Self::EmptyHandle => f.write_str("a handle that is empty or too long"),
+            Self::LongPath(len) => write!(f, "a path of {len} bytes from the server"),
         }
     }
 }

@@ -80,10 +80,14 @@ fn limits_are_asked_for_before_anything_else() {
     take_requests(&mut talk);
     feed(&mut talk, &hello(HELLO));
     assert_eq!(talk.next(), Ok(None));
-    assert!(!talk.is_ready());
+    // Others go with it: its answer comes before theirs.
+    assert!(talk.is_ready());
+    let stat = talk.ask(&Request::Stat { path: b"f" });
     let requests = take_requests(&mut talk);
+    assert_eq!(requests.len(), 2);
     let (id, request) = Request::decode(&requests[0]).unwrap();
     assert_eq!(request, Request::Extended(Extended::Limits));
+    let (stat_id, _) = Request::decode(&requests[1]).unwrap();
     let mut body = Vec::new();
     let limits = Limits {
         packet: 262_144,
@@ -94,13 +98,51 @@ fn limits_are_asked_for_before_anything_else() {
     limits.encode(&mut carrick_wire::Writer::new(&mut body));
     let mut answer = Vec::new();
     append(&mut answer, &Reply::Extended(&body), id);
+    append(&mut answer, &Reply::Attrs(Attrs::default()), stat_id);
     feed(&mut talk, &answer);
-    assert_eq!(talk.next(), Ok(None));
-    assert!(talk.is_ready());
+    let attrs = Answer::Attrs(Attrs::default());
+    assert_eq!(talk.next(), Ok(Some((stat, attrs))));
     let offers = talk.offers();
     assert_eq!((offers.read_len(), offers.write_len()), (100_000, 261_120));
     assert!(offers.has(name::STATVFS) && !offers.has(name::FSYNC));
     assert_eq!(begun().offers().read_len(), 32 * 1024);
+}
+
+#[test]
+fn answers_that_nobody_waits_for_are_dropped() {
+    let close = Request::Close { handle: b"h" };
+    let mut talk = begun();
+    talk.ask_in_passing(&close);
+    let stat = talk.ask(&Request::Stat { path: b"f" });
+    let ids: Vec<u32> = take_requests(&mut talk)
+        .iter()
+        .map(|request| Request::decode(request).unwrap().0)
+        .collect();
+    let mut answers = Vec::new();
+    append(&mut answers, &ok(), ids[0]);
+    append(&mut answers, &Reply::Attrs(Attrs::default()), ids[1]);
+    feed(&mut talk, &answers);
+    let attrs = Answer::Attrs(Attrs::default());
+    assert_eq!(talk.next(), Ok(Some((stat, attrs))));
+    assert_eq!(talk.next(), Ok(None));
+
+    // They must be such that can come, and come once.
+    for twice in [false, true] {
+        let mut talk = begun();
+        talk.ask_in_passing(&close);
+        let request = take_requests(&mut talk).remove(0);
+        let (id, _) = Request::decode(&request).unwrap();
+        let mut answers = Vec::new();
+        if twice {
+            append(&mut answers, &ok(), id);
+            append(&mut answers, &ok(), id);
+        } else {
+            append(&mut answers, &Reply::Handle(b"h"), id);
+        }
+        feed(&mut talk, &answers);
+        assert!(talk.next().is_err());
+        assert!(talk.next().is_err(), "for ever");
+    }
 }
 
 #[test]
@@ -191,9 +233,17 @@ fn answers_to_nothing_end_the_conversation() {
 }
 
 #[test]
-fn paths_come_alone() {
+fn paths_come_alone_and_are_no_longer_than_any_can_be() {
     let request = Request::Realpath { path: b"." };
-    for count in [0, 1, 2] {
+    let longest = vec![b'a'; crate::limits::PATH];
+    let longer = [&longest[..], b"a"].concat();
+    for (count, name) in [
+        (0, &b"/home"[..]),
+        (1, b"/home"),
+        (2, b"/home"),
+        (1, &longest),
+        (1, &longer),
+    ] {
         let mut talk = begun();
         talk.ask(&request);
         let (id, _) = Request::decode(&take_requests(&mut talk)[0]).unwrap();
@@ -202,7 +252,7 @@ fn paths_come_alone() {
             Reply::encode_names(w, id, count, |w| {
                 for _ in 0..count {
                     let entry = Entry {
-                        name: b"/home",
+                        name,
                         long: b"",
                         attrs: Attrs::default(),
                     };
@@ -212,10 +262,12 @@ fn paths_come_alone() {
         });
         feed(&mut talk, &bytes);
         let answer = talk.next();
-        if count == 1 {
-            assert_eq!(answer.unwrap().unwrap().1, Answer::Path(b"/home"));
-        } else {
+        if count != 1 {
             assert!(answer.is_err());
+        } else if name.len() > crate::limits::PATH {
+            assert_eq!(answer, Err(Error::LongPath(4097)));
+        } else {
+            assert_eq!(answer.unwrap().unwrap().1, Answer::Path(name));
         }
     }
 }

@@ -3,10 +3,12 @@
 //!
 //! The rate of delivery is sampled with each answer, the round trip is the
 //! shortest ever seen. Their product is what the path holds. While the window
-//! is the bottleneck, delivery grows with it and so the window doubles with
-//! each round trip; once something else is, it stays. A short or slow path
-//! keeps the window small, and with it what a cancelled transfer has to wait
-//! out, what the caches hold and what a server may have to store.
+//! is the bottleneck, delivery grows with it: at the start the window becomes
+//! four times as large with each round trip, and twice once a round trip has
+//! brought no more than the one before; when something else is the bottleneck,
+//! it stays. A short or slow path keeps the window small, and with it what a
+//! cancelled transfer has to wait out, what the caches hold and what a server
+//! may have to store.
 
 use core::time::Duration;
 
@@ -14,7 +16,8 @@ use core::time::Duration;
 /// known.
 pub(super) const LEAST: u64 = 2 * 1024 * 1024;
 
-/// What a server may have to hold in memory at the worst.
+/// What a server may have to hold in memory at the worst. More has cost speed
+/// where a processor was the bottleneck: what waits in ssh is in no cache.
 pub(super) const MOST: u64 = 24 * 1024 * 1024;
 
 /// Samples of the rate count for so many round trips, and half of them at least.
@@ -45,6 +48,15 @@ pub struct Window {
     /// The round is over when a request made after this much was delivered is
     /// answered.
     round_end: u64,
+    start: Start,
+}
+
+/// Whether the rate still grows with the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// This was the best rate when the round began.
+    Growing(u64),
+    Over,
 }
 
 impl Default for Window {
@@ -72,6 +84,7 @@ impl Window {
             best: (0, 0),
             rounds: 0,
             round_end: 0,
+            start: Start::Growing(0),
         }
     }
 
@@ -116,19 +129,37 @@ impl Window {
         self.delivered = self.delivered.saturating_add(moved);
         self.delivered_at = now;
         if stamp.delivered >= self.round_end {
-            self.round_end = self.delivered;
-            self.rounds += 1;
-            if self.rounds >= ROUNDS {
-                self.rounds = 0;
-                self.best = (0, self.best.0);
-            }
+            self.next_round();
         }
         let span = now.saturating_sub(stamp.delivered_at);
         let came = self.delivered.saturating_sub(stamp.delivered);
         if let Some(rate) = per_second(came, span) {
             self.best.0 = self.best.0.max(rate);
         }
-        self.limit = self.holds().saturating_mul(2).clamp(self.least, self.most);
+        let gain = match self.start {
+            Start::Growing(_) => 4,
+            Start::Over => 2,
+        };
+        let limit = self.holds().saturating_mul(gain);
+        self.limit = limit.clamp(self.least, self.most);
+    }
+
+    fn next_round(&mut self) {
+        self.round_end = self.delivered;
+        self.rounds += 1;
+        if self.rounds >= ROUNDS {
+            self.rounds = 0;
+            self.best = (0, self.best.0);
+        }
+        if let Start::Growing(before) = self.start {
+            let best = self.best.0.max(self.best.1);
+            // By a quarter at least, or it does not.
+            self.start = if best / 5 >= before / 4 {
+                Start::Growing(best)
+            } else {
+                Start::Over
+            };
+        }
     }
 
     /// What the path holds, by what is known.
@@ -184,6 +215,25 @@ mod tests {
         assert!((18_000_000..=22_000_000).contains(&grown_to), "{grown_to}");
         // A path that holds more than is allowed.
         assert_eq!(grown(1_000_000_000, trip, 2), MOST);
+    }
+
+    #[test]
+    fn it_is_open_after_a_few_round_trips() {
+        let trip = Duration::from_millis(100);
+        let mut window = Window::new();
+        let mut now = Duration::from_secs(9);
+        let stamp = window.asked(now, 0);
+        now += trip;
+        window.answered(now, stamp, 0, 0);
+        let mut limits = Vec::new();
+        for _ in 0..3 {
+            let bytes = window.room();
+            let stamp = window.asked(now, bytes);
+            now += trip;
+            window.answered(now, stamp, bytes, bytes);
+            limits.push(window.limit() / LEAST);
+        }
+        assert_eq!(limits, [4, 12, 12]);
     }
 
     #[test]
