@@ -8,7 +8,7 @@ mod text;
 /// The modules as they stand in the program.
 #[path = "."]
 mod sftp {
-    #[path = "../../crates/cli/src/sftp/command.rs"]
+    #[path = "../../crates/cli/src/sftp/command/mod.rs"]
     mod command;
     #[path = "../../crates/cli/src/sftp/ls.rs"]
     mod ls;
