@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 
-use super::pace::Pace;
 use super::talk::How;
 use crate::getopt::{Getopt, text};
 use crate::log::Level;
-use crate::transfer::option::{SftpOptions, limit};
+use crate::transfer::option::{BadArgs, SftpOptions, for_ssh, limit};
+use crate::transfer::pace::Pace;
 
 pub(super) const USAGE: &str = "\
 usage: scp [-346ABCOpqRrsTv] [-c cipher] [-D sftp_server_path] [-F ssh_config]
@@ -64,15 +64,6 @@ pub(super) struct Args {
     pub(super) operands: Vec<OsString>,
 }
 
-/// A command line that cannot be followed.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum BadArgs {
-    /// This error, if any, and the usage: exit status 1.
-    Usage(Option<String>),
-    /// This error: exit status 255.
-    Fatal(String),
-}
-
 /// Reads the command line.
 pub(super) fn parse(argv: Vec<OsString>) -> Result<Args, BadArgs> {
     let mut args = Args {
@@ -111,23 +102,14 @@ pub(super) fn parse(argv: Vec<OsString>) -> Result<Args, BadArgs> {
 
 impl Args {
     fn take(&mut self, flag: char, value: OsString) -> Result<(), BadArgs> {
+        let passed_on = for_ssh(flag, &value)?;
+        self.pass_on(&passed_on.unwrap_or_default());
         match flag {
-            '1' => {
-                return Err(BadArgs::Fatal(
-                    "SSH protocol v.1 is no longer supported".into(),
-                ));
-            }
-            '4' | '6' | 'A' | 'C' => self.pass_on(&[format!("-{flag}").into()]),
-            'c' | 'F' | 'i' | 'J' | 'o' => self.pass_on(&[format!("-{flag}").into(), value]),
             'B' => self.pass_on(&["-oBatchmode=yes".into()]),
-            'q' => {
-                self.quiet = true;
-                self.pass_on(&["-q".into()]);
-            }
+            'q' => self.quiet = true,
             'v' => {
                 let next = |level: Level| Level::from_number(level as i8 + 1);
                 self.verbose = Some(self.verbose.map_or(Level::Debug1, next));
-                self.pass_on(&["-v".into()]);
             }
             '3' => self.direct = false,
             'R' => self.direct = true,

@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> Result<bool, Stop> {
 enum Upload<'a> {
     None,
     Legacy(legacy::Upload),
-    Sftp(Session<'a>),
+    Sftp(Box<Session<'a>>),
 }
 
 fn to_remote(args: &Args, sources: &[OsString], target: &Remote) -> Result<bool, Stop> {
@@ -87,7 +87,7 @@ fn to_remote(args: &Args, sources: &[OsString], target: &Remote) -> Result<bool,
 impl<'a> Upload<'a> {
     fn session(&mut self, args: &'a Args, target: &Remote) -> Result<&mut Session<'a>, Fatal> {
         if let Self::None = self {
-            *self = Self::Sftp(Session::start(args, target)?);
+            *self = Self::Sftp(Box::new(Session::start(args, target)?));
         }
         match self {
             Self::Sftp(session) => Ok(session),

@@ -16,7 +16,6 @@ mod copy;
 mod far;
 mod legacy;
 mod meter;
-mod pace;
 mod peer;
 mod record;
 mod session;
@@ -30,9 +29,9 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::log::{self, error, log};
-use crate::text::err;
-use args::{BadArgs, Role};
+use crate::log::{self, log};
+use crate::transfer::option::FATAL;
+use args::Role;
 use peer::Ended;
 
 /// Runs the program.
@@ -40,17 +39,7 @@ pub(crate) fn main(argv: Vec<OsString>) -> ExitCode {
     log::begin_lines_with(&name());
     let args = match args::parse(argv) {
         Ok(args) => args,
-        Err(BadArgs::Usage(text)) => {
-            if let Some(text) = text {
-                error!("{text}");
-            }
-            err!("{}", args::USAGE);
-            return ExitCode::FAILURE;
-        }
-        Err(BadArgs::Fatal(text)) => {
-            log!(Fatal, "{text}");
-            return ExitCode::from(FATAL);
-        }
+        Err(bad) => return bad.tell(args::USAGE),
     };
     if let Some(level) = args.verbose {
         log::set_level(level);
@@ -73,9 +62,6 @@ pub(crate) fn main(argv: Vec<OsString>) -> ExitCode {
         }
     }
 }
-
-/// The exit status after what leaves nothing to be tried.
-const FATAL: u8 = 255;
 
 /// The message of what leaves nothing to be tried.
 struct Fatal(String);

@@ -10,13 +10,14 @@ use carrick_sftp::msg::{Attrs, FileKind, name};
 use super::args::Args;
 use super::source::without_slashes;
 use super::watch::Watch;
-use super::{FATAL, Fatal, Stop, carrier, children};
+use super::{Fatal, Stop, carrier, children};
 use crate::log::{debug, error};
 use crate::place::Remote as Host;
 use crate::text::{logged, os_error};
 use crate::transfer::connect;
 use crate::transfer::glob::{self, Failed, Found};
-use crate::transfer::{Fault, Item, LEADS_OUT, Lost, Options, Remote, cross, join, leads_out};
+use crate::transfer::option::FATAL;
+use crate::transfer::{Fault, Item, Lost, Options, Remote, cross, join};
 
 /// A conversation with a server.
 pub(super) struct Session<'a> {
@@ -34,15 +35,10 @@ impl<'a> Session<'a> {
         })?;
         link.child_id().into_iter().for_each(children::began);
         let mut remote = Remote::start(link).map_err(lost)?;
-        if let Some(limit) = args.limit {
-            remote.limit_rate(limit.saturating_mul(1024));
+        if let Some(kbits) = args.limit {
+            remote.limit_rate(kbits);
         }
-        if let Some(bytes) = args.sftp.buffer {
-            remote.set_block(bytes);
-        }
-        if let Some(count) = args.sftp.requests {
-            remote.set_requests(usize::try_from(count).unwrap_or(usize::MAX));
-        }
+        remote.set_options(&args.sftp);
         Ok(Self { remote, args })
     }
 
@@ -102,7 +98,7 @@ impl<'a> Session<'a> {
     }
 
     fn is_folder(&mut self, path: &[u8]) -> Result<bool, Fatal> {
-        Ok(self.stat(path)?.is_some_and(|attrs| attrs.is_dir()))
+        self.remote.is_folder(path).map_err(lost)
     }
 
     /// The files that the path of a source stands for; `None` if that is
@@ -152,6 +148,7 @@ impl<'a> Session<'a> {
                 place
             },
             attrs: None,
+            below: None,
         };
         let options = self.options();
         let outcome = self
@@ -190,12 +187,10 @@ impl<'a> Session<'a> {
             into = true;
         }
         let mut items = items(&found, target_bytes, into);
-        let wanted = items.len();
-        if into
-            && !self.args.trusting
-            && found.iter().any(|found| found.path != glob::literal(&path))
-        {
-            items.retain(|item| stays_below(target, item));
+        if into && found.iter().any(|found| found.path != glob::literal(&path)) {
+            for item in &mut items {
+                item.below = Some(target_bytes.into());
+            }
         }
         for item in &items {
             let (from, to) = (logged(&item.from), logged(&item.to));
@@ -203,7 +198,7 @@ impl<'a> Session<'a> {
         }
         let options = self.options();
         let outcome = self.remote.get(&items, options, &mut Watch::new(self.args));
-        Ok(outcome.map_err(lost)?.is_success() && items.len() == wanted)
+        Ok(outcome.map_err(lost)?.is_success())
     }
 
     /// Copies what a source here stands for to another server; whether all
@@ -251,16 +246,6 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Whether a file whose name the server chose stays in the target; a link here
-/// may lead out of it, which is told.
-fn stays_below(target: &OsStr, item: &Item) -> bool {
-    let out = leads_out(Path::new(target), Path::new(OsStr::from_bytes(&item.to)));
-    if out {
-        error!("open local \"{}\": {LEADS_OUT}", logged(&item.to));
-    }
-    !out
-}
-
 /// Tells that several files cannot become one.
 fn not_a_folder(target: &[u8]) -> bool {
     let target = logged(target);
@@ -285,6 +270,7 @@ fn items(found: &[Found], target: &[u8], into: bool) -> Vec<Item> {
             from,
             // Of a link it is to be asked where it leads.
             attrs: Some(found.attrs).filter(|attrs| attrs.kind() != Some(FileKind::Symlink)),
+            below: None,
         }
     };
     found.iter().map(item).collect()

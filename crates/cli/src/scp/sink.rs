@@ -9,7 +9,8 @@
 //!   for ([`super::asked`]): all it can name otherwise lies below the target.
 //! - A link that lies below the target and leads out of it is not followed
 //!   where the sender chose its name.
-//! - Set-uid and the like are taken from it only with `-p`.
+//! - Set-uid and set-gid are taken from it only with `-p` and where it is
+//!   trusted: with `-T`, and at the far end, where it speaks for the account.
 //! - A folder in a folder costs it a record each and us a path, whose length
 //!   the system bounds; nothing here recurses.
 
@@ -35,6 +36,11 @@ const OWNER_WRITES: u32 = 0o200;
 const OWNER_ALL: u32 = 0o700;
 /// What a mode may have that was not asked to be kept.
 const PLAIN_MODE: u32 = 0o777;
+
+/// What a mode may have that is kept of what a server sent: with set-uid it
+/// could leave a program that makes any local user the one who ran scp. (Over
+/// SFTP there is no such mode either.)
+const KEPT_MODE: u32 = 0o1777;
 
 /// A folder that is being filled.
 struct Folder {
@@ -176,10 +182,11 @@ impl Sink<'_> {
 
     /// The mode that something gets.
     fn mode(&self, entry: &Entry<'_>) -> u32 {
-        if self.talk.how.preserve {
-            entry.mode
-        } else {
-            entry.mode & PLAIN_MODE & !self.umask
+        let how = &self.talk.how;
+        match (how.preserve, how.trusting) {
+            (true, true) => entry.mode,
+            (true, false) => entry.mode & KEPT_MODE,
+            (false, _) => entry.mode & PLAIN_MODE & !self.umask,
         }
     }
 
@@ -273,7 +280,8 @@ impl Sink<'_> {
                 .set_len(entry.size)
                 .map_err(|e| trouble("truncate: ", e));
         }
-        let keep = there.is_some() && !self.talk.how.preserve;
+        // Nor is the mode of a device anything that a copy may change.
+        let keep = there.is_some() && !(self.talk.how.preserve && cut);
         if !keep {
             let set = file.set_permissions(Permissions::from_mode(mode));
             failed = failed.and(set.map_err(|e| trouble("set mode: ", e)));
@@ -281,7 +289,7 @@ impl Sink<'_> {
         let answered = self.talk.peer.agrees();
         self.talk.meter.end();
         answered?;
-        if let (true, Some(times)) = (intact, times) {
+        if let (true, Some(times)) = (intact && cut, times) {
             let set = rustix::fs::futimens(&file, &times.into());
             failed = failed.and(set.map_err(|e| trouble("set times: ", e.into())));
         }

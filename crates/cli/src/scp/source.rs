@@ -167,7 +167,7 @@ impl Talk {
     /// How much of a file is moved at once.
     fn piece(&self) -> usize {
         if self.pace.is_some() {
-            super::pace::PIECE
+            crate::transfer::pace::PIECE
         } else {
             BLOCK
         }

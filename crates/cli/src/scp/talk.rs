@@ -7,8 +7,8 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use super::meter::Meter;
-use super::pace::Pace;
 use super::peer::Peer;
+use crate::transfer::pace::Pace;
 
 /// That `path` is a folder, or what is wrong.
 pub(super) fn is_folder(path: &Path) -> io::Result<()> {

@@ -307,7 +307,7 @@ fn links_are_followed_where_the_user_named_them_or_they_stay_within() {
 }
 
 #[test]
-fn set_uid_comes_only_with_p() {
+fn set_uid_comes_only_with_p_from_who_is_trusted() {
     let place = Place::new();
     let said = b"D7777 0 d\nC4755 1 f\nx\0E\n";
     let mode = |name: &str| fs::metadata(place.target().join(name)).unwrap().mode() & 0o7000;
@@ -318,7 +318,39 @@ fn set_uid_comes_only_with_p() {
         ..TREE
     };
     assert_eq!(place.tell(&Asked::Anything, how, said).0, Ok(()));
+    assert_eq!((mode("d"), mode("d/f")), (0o1000, 0));
+    let how = How {
+        trusting: true,
+        ..how
+    };
+    assert_eq!(place.tell(&Asked::Anything, how, said).0, Ok(()));
     assert_eq!((mode("d"), mode("d/f")), (0o7000, 0o4000));
+}
+
+/// As root, `scp -p file /dev/null` would close that to everybody else.
+#[test]
+fn what_is_no_file_keeps_its_mode() {
+    let place = Place::new();
+    let fifo = place.target().join("f");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    // Both ends, so that opening it waits for nobody.
+    let mut both = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&fifo)
+        .unwrap();
+    let how = How {
+        preserve: true,
+        ..TREE
+    };
+    let said = b"T1000000000 0 1000000000 0\nC0604 1 f\nx\0";
+    assert_eq!(place.tell(&Asked::Anything, how, said).0, Ok(()));
+    let mut got = [0];
+    both.read_exact(&mut got).unwrap();
+    let about = both.metadata().unwrap();
+    assert_eq!((got, about.mode() & 0o777), (*b"x", 0o600));
+    assert_ne!(about.mtime(), 1_000_000_000);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use crate::getopt::{Getopt, text};
 use crate::log::Level;
 use crate::place::{Place, Remote};
-use crate::transfer::option::{self, SftpOptions};
+use crate::transfer::option::{self, BadArgs, SftpOptions};
 
 pub(super) const USAGE: &str = "\
 usage: sftp [-46AaCfNpqrv] [-B buffer_size] [-b batchfile] [-c cipher]
@@ -62,15 +62,6 @@ pub(super) struct Args {
     pub(super) ssh_flags: Vec<OsString>,
 }
 
-/// A command line that cannot be followed.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum BadArgs {
-    /// This line, if any, and the usage: exit status 1.
-    Usage(Option<String>),
-    /// This line: exit status 255.
-    Fatal(String),
-}
-
 /// Reads the command line.
 pub(super) fn parse(argv: Vec<OsString>) -> Result<Args, BadArgs> {
     let mut args = Args {
@@ -114,27 +105,24 @@ pub(super) fn parse(argv: Vec<OsString>) -> Result<Args, BadArgs> {
 
 impl Args {
     fn take(&mut self, flag: char, value: OsString) -> Result<(), BadArgs> {
+        if flag == 'v' && self.level >= Level::Debug3 {
+            // No more than three count.
+            return Ok(());
+        }
+        let passed_on = option::for_ssh(flag, &value)?;
+        self.ssh_flags.extend(passed_on.unwrap_or_default());
         match flag {
-            '1' => {
-                return Err(BadArgs::Fatal(
-                    "SSH protocol v.1 is no longer supported".into(),
-                ));
-            }
-            '4' | '6' | 'A' | 'C' => self.pass_on([format!("-{flag}").into()]),
-            'c' | 'F' | 'i' | 'J' | 'o' => self.pass_on([format!("-{flag}").into(), value]),
             'q' => {
                 self.level = Level::Error;
                 self.quiet = true;
                 self.progress = false;
-                self.pass_on(["-q".into()]);
             }
-            'v' if self.level < Level::Debug3 => {
+            'v' => {
                 self.level = match self.level {
                     Level::Debug1 => Level::Debug2,
                     Level::Debug2 => Level::Debug3,
                     _ => Level::Debug1,
                 };
-                self.pass_on(["-v".into()]);
             }
             'a' => self.resume = true,
             'f' => self.sync = true,
@@ -148,7 +136,7 @@ impl Args {
                 self.batch = Some(value);
                 self.quiet = true;
                 self.progress = false;
-                self.pass_on(["-obatchmode yes".into()]);
+                self.ssh_flags.push("-obatchmode yes".into());
             }
             'S' => self.ssh = Some(value),
             'P' => {
@@ -168,15 +156,10 @@ impl Args {
             }
             'X' => self.options.take(&text(&value)).map_err(BadArgs::Fatal)?,
             'h' => return Err(BadArgs::Usage(None)),
-            // `-2`: there is no other version of the protocol. And no more than
-            // three `-v` count.
+            // `-2`: there is no other version of the protocol.
             _ => {}
         }
         Ok(())
-    }
-
-    fn pass_on<const N: usize>(&mut self, words: [OsString; N]) {
-        self.ssh_flags.extend(words);
     }
 
     /// `-D`.

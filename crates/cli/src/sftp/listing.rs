@@ -2,13 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::ls::{self, How, Item, View};
+use super::ls::{self, How, Item, Sort, View};
 use super::session::{Done, Session, Stop, join, refused};
 use super::words::Word;
 use crate::text::{logged, out, shown};
 use crate::transfer::glob::Found;
 use crate::transfer::progress::width;
-use crate::transfer::{DirEntry, Fault};
+use crate::transfer::{Fault, Kept};
 
 impl Session {
     pub(super) fn ls(&mut self, how: How, word: Option<&Word>) -> Done {
@@ -49,18 +49,24 @@ impl Session {
 
     /// What is in a folder, which the user knows as `shown_as`.
     fn list_folder(&mut self, how: How, path: &[u8], shown_as: &[u8]) -> Done {
+        let what = format_args!("remote readdir(\"{}\")", logged(path));
+        let listed = match how.view {
+            View::Long { numeric: false } if !how.units && !self.knows_accounts() => {
+                self.list_as_sent(how, path)
+            }
+            View::Column if how.sort == Sort::None => self.list_as_it_comes(how, path, shown_as),
+            _ => return self.list_whole(how, path, shown_as),
+        };
+        listed.map_err(|fault| refused(fault, what))
+    }
+
+    /// In an order that is known once all is there.
+    fn list_whole(&mut self, how: How, path: &[u8], shown_as: &[u8]) -> Done {
         let entries = self.remote.read_dir(path);
         let what = format_args!("remote readdir(\"{}\")", logged(path));
         let mut entries = entries.map_err(|fault| refused(fault, what))?;
-        entries.retain(|entry| how.all || !entry.name.starts_with(b"."));
+        entries.retain(|entry| how.wants(&entry.name));
         let longest = entries.iter().map(|e| e.name.len()).max().unwrap_or(0) + shown_as.len();
-        if let View::Long { numeric: false } = how.view
-            && !how.units
-            && !self.knows_accounts()
-        {
-            print_as_sent(how, &mut entries);
-            return Ok(());
-        }
         let mut items: Vec<_> = entries
             .into_iter()
             .map(|entry| Item {
@@ -75,6 +81,47 @@ impl Session {
             }
         }
         self.print(how, &items, longest)
+    }
+
+    /// Names in the server's order: however many there are, none is kept.
+    fn list_as_it_comes(&mut self, how: How, path: &[u8], shown_as: &[u8]) -> Result<(), Fault> {
+        self.remote.each_names(path, |names| {
+            let wanted = names.iter().filter(|entry| how.wants(entry.name));
+            let lines: String = wanted
+                .map(|entry| match shown_as {
+                    b"" => shown(entry.name) + "\n",
+                    folder => shown(&join(folder, entry.name)) + "\n",
+                })
+                .collect();
+            out!("{lines}");
+            Ok(())
+        })
+    }
+
+    /// Lines as the server made them.
+    fn list_as_sent(&mut self, how: How, path: &[u8]) -> Result<(), Fault> {
+        let (mut all, mut kept) = (Vec::new(), Kept::default());
+        self.remote.each_names(path, |names| {
+            let wanted = names.iter().filter(|entry| how.wants(entry.name));
+            if how.sort == Sort::None {
+                let lines: String = wanted.map(|entry| shown(entry.long) + "\n").collect();
+                out!("{lines}");
+                return Ok(());
+            }
+            for entry in wanted {
+                kept.add(entry.name.len().saturating_add(entry.long.len()))?;
+                let item = Item {
+                    name: entry.name.to_vec(),
+                    attrs: entry.attrs,
+                };
+                all.push((item, entry.long.to_vec()));
+            }
+            Ok(())
+        })?;
+        ls::sort_by_item(&mut all, how, |(item, _)| item);
+        let lines: String = all.iter().map(|(_, long)| shown(long) + "\n").collect();
+        out!("{lines}");
+        Ok(())
     }
 
     fn print(&mut self, how: How, items: &[Item], longest: usize) -> Done {
@@ -132,18 +179,6 @@ impl Session {
             self.accounts.learn(uids, gids, &names.users, &names.groups);
         }
     }
-}
-
-/// Lines as the server made them.
-fn print_as_sent(how: How, entries: &mut [DirEntry]) {
-    let items = entries.iter().map(|entry| Item {
-        name: entry.name.clone(),
-        attrs: entry.attrs,
-    });
-    let mut order: Vec<(Item, &[u8])> = items.zip(entries.iter().map(|e| &*e.long)).collect();
-    ls::sort_by_item(&mut order, how, |(item, _)| item);
-    let lines: String = order.iter().map(|(_, long)| shown(long) + "\n").collect();
-    out!("{lines}");
 }
 
 /// A path from where one stands.

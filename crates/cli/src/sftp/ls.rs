@@ -27,6 +27,13 @@ pub(super) struct How {
     pub(super) sort: Sort,
 }
 
+impl How {
+    /// Whether a file of this name is shown among those of its folder.
+    pub(super) fn wants(self, name: &[u8]) -> bool {
+        self.all || !name.starts_with(b".")
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum View {
     #[default]

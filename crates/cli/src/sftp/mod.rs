@@ -37,32 +37,20 @@ use signal_hook::consts::SIGINT;
 use crate::log::{self, error, log};
 use crate::text::{err, os_error, outln, shown};
 use crate::transfer::connect::{self, Caller, Destination, Service};
+use crate::transfer::option::FATAL;
 use crate::transfer::{Link, Lost, Remote, Resume};
-use args::{Args, BadArgs, Server};
+use args::{Args, Server};
 use command::{Command, Transfer};
 use input::{Input, Line, PROMPT};
 use run::Next;
 use session::{Session, Settings, Stop};
 use words::Word;
 
-/// The exit status when there is no conversation (any more).
-const FATAL: u8 = 255;
-
 /// Runs the program.
 pub(crate) fn main(argv: Vec<OsString>) -> ExitCode {
     let args = match args::parse(argv) {
         Ok(args) => args,
-        Err(BadArgs::Usage(text)) => {
-            if let Some(text) = text {
-                error!("{text}");
-            }
-            err!("{}", args::USAGE);
-            return ExitCode::FAILURE;
-        }
-        Err(BadArgs::Fatal(text)) => {
-            log!(Fatal, "{text}");
-            return ExitCode::from(FATAL);
-        }
+        Err(bad) => return bad.tell(args::USAGE),
     };
     log::set_level(args.level);
     match run(&args) {
@@ -91,7 +79,10 @@ fn run(args: &Args) -> Result<bool, String> {
     })?;
     let over = |lost: Lost| lost.to_string();
     let mut remote = Remote::start(link).map_err(over)?;
-    set_up(&mut remote, args);
+    if let Some(kbits) = args.limit {
+        remote.limit_rate(kbits);
+    }
+    remote.set_options(&args.options);
     if !args.quiet {
         let how = match args.server {
             Server::Here(_) => "Attached",
@@ -102,13 +93,15 @@ fn run(args: &Args) -> Result<bool, String> {
     let start = remote
         .realpath(b".")
         .map_err(|fault| format!("Need cwd: {fault}"))?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    remote.end_lists_on(Arc::clone(&interrupted));
     let session = Session {
         remote,
         folder: start.clone(),
         start,
         settings: settings(args),
         accounts: ls::Accounts::default(),
-        interrupted: Arc::new(AtomicBool::new(false)),
+        interrupted,
     };
     let session = Rc::new(RefCell::new(session));
     let outcome = work(&session, batch, args);
@@ -146,18 +139,6 @@ fn start(args: &Args) -> Result<Link, String> {
                 format!("exec: {}: {}", shown(program.as_bytes()), os_error(&e))
             })
         }
-    }
-}
-
-fn set_up(remote: &mut Remote, args: &Args) {
-    if let Some(kbits) = args.limit {
-        remote.limit_rate(kbits.saturating_mul(1024));
-    }
-    if let Some(bytes) = args.options.buffer {
-        remote.set_block(bytes);
-    }
-    if let Some(count) = args.options.requests {
-        remote.set_requests(usize::try_from(count).unwrap_or(usize::MAX));
     }
 }
 

@@ -110,11 +110,7 @@ impl Session {
 
     /// Whether a path leads to a folder at the server.
     pub(super) fn is_folder(&mut self, path: &[u8]) -> Result<bool, Stop> {
-        match self.remote.stat(path) {
-            Ok(attrs) => Ok(attrs.is_dir()),
-            Err(Fault::Lost(lost)) => Err(lost.into()),
-            Err(_) => Ok(false),
-        }
+        Ok(self.remote.is_folder(path)?)
     }
 
     /// What is known of the file that a path leads to, or of a link itself.
@@ -149,7 +145,9 @@ pub(super) fn failed(text: impl Display) -> Stop {
 pub(super) fn refused(fault: Fault, what: impl Display) -> Stop {
     match fault {
         Fault::Lost(lost) => lost.into(),
-        Fault::Refused(refusal) => failed(format_args!("{what}: {refusal}")),
+        Fault::Refused(_) | Fault::TooMany | Fault::Interrupted => {
+            failed(format_args!("{what}: {fault}"))
+        }
         // Nothing was asked.
         Fault::Unsupported(_) => failed(fault),
     }

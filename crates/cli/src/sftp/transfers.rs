@@ -48,6 +48,8 @@ impl Session {
         } else {
             "Resuming"
         };
+        let named_here = self.path(&transfer.from);
+        let folder = target.folder();
         let items: Vec<_> = found
             .iter()
             .map(|found| Item {
@@ -55,6 +57,7 @@ impl Session {
                 to: target.of(&found.path),
                 // A link that leads nowhere is for the server to tell of.
                 attrs: Some(found.attrs).filter(|a| a.kind() != Some(FileKind::Symlink)),
+                below: folder.clone().filter(|_| found.path != named_here),
             })
             .collect();
         let titles = self.titles(going, &items);
@@ -99,6 +102,7 @@ impl Session {
                 from: found.marked(),
                 to: target.of(&found.path),
                 attrs: None,
+                below: None,
             })
             .collect();
         if !items.is_empty() {
@@ -155,6 +159,15 @@ enum Target {
 }
 
 impl Target {
+    /// The folder that files go into by their own names.
+    fn folder(&self) -> Option<Arc<[u8]>> {
+        match self {
+            Self::Here => Some(b".".as_slice().into()),
+            Self::Folder(folder) => Some(folder.as_slice().into()),
+            Self::File(_) => None,
+        }
+    }
+
     fn of(&self, path: &[u8]) -> Vec<u8> {
         let name = last_part(path);
         match self {

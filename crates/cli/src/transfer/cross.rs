@@ -268,7 +268,7 @@ impl Cross<'_> {
         };
         let Some(target) = open(self.to, &write, "dest", to, self.observer)? else {
             self.outcome.failures += 1;
-            close(self.from, &source)?;
+            self.from.close_in_passing(&source);
             return Ok(false);
         };
         let id = self.last_id;
@@ -276,7 +276,6 @@ impl Cross<'_> {
         let size = attrs.size.unwrap_or(0);
         let begin = Begin {
             from,
-            to,
             size,
             already: 0,
         };
@@ -302,7 +301,7 @@ impl Cross<'_> {
             last.times = attrs.times;
         }
         let set = end(self.to, &target, last)?;
-        close(self.from, &source)?;
+        self.from.close_in_passing(&source);
         let failed = pump.failed.is_some();
         match pump.failed {
             Some(Failed::Read(why)) => {
@@ -481,16 +480,4 @@ fn end(
         }
     }
     Ok((set, closed))
-}
-
-/// Closes a file that was read: nothing depends on how that goes.
-fn close(remote: &mut Remote, handle: &[u8]) -> Result<(), Lost> {
-    let mut flow = Flow::new(remote);
-    flow.ask(&Request::Close { handle }, 0, Step::Close);
-    while !flow.is_idle() {
-        if flow.next()?.is_none() {
-            flow.exchange()?;
-        }
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@ use std::io;
 
 use carrick_sftp::client::{Error, Refusal};
 
+use super::remote::Kept;
 use crate::text::os_error;
 
 /// The conversation is over.
@@ -52,15 +53,12 @@ pub(crate) enum Fault {
     Refused(Refusal),
     /// The server has not what it takes: the name of the extension.
     Unsupported(&'static str),
+    /// It is more than is kept: see [`Kept`].
+    TooMany,
+    /// The user has had enough.
+    Interrupted,
     /// The conversation is over.
     Lost(Lost),
-}
-
-impl Fault {
-    /// Whether there is no such file.
-    pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if refusal.is_not_found())
-    }
 }
 
 impl fmt::Display for Fault {
@@ -68,6 +66,8 @@ impl fmt::Display for Fault {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Unsupported(what) => write!(f, "Server does not support {what} extension"),
+            Self::TooMany => write!(f, "More than {} files", Kept::FILES),
+            Self::Interrupted => f.write_str("Interrupted"),
             Self::Lost(why) => why.fmt(f),
         }
     }

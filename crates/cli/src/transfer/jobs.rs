@@ -20,6 +20,10 @@ pub(super) const FOLDERS: usize = 8;
 /// No more is listed while so many files wait for their turn.
 pub(super) const AHEAD: usize = 1024;
 
+/// How many folders may wait for their turn: a hostile server may name one
+/// after the other without end.
+pub(super) const TREES: usize = 1_000_000;
+
 /// How deep a tree may be (OpenSSH's figure).
 pub(super) const DEPTH: usize = 64;
 

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 
 use super::fault::Lost;
+use super::pace::Pace;
 use super::remote::Remote;
 
 /// No wait is longer: whoever watches wants to be heard.
@@ -48,9 +49,21 @@ impl Link {
         })
     }
 
-    /// Bounds both ways together, in bits a second.
-    pub(super) fn set_pace(&mut self, bits: u64) {
-        self.pace = Some(Pace::new((bits / 8).max(1)));
+    /// Bounds both ways together.
+    pub(super) fn set_pace(&mut self, pace: Pace) {
+        self.pace = Some(pace);
+    }
+
+    /// How many of `wanted` bytes may be moved now.
+    fn most(&self, wanted: usize) -> usize {
+        let most = |pace: &Pace| pace.most(Instant::now()).min(wanted);
+        self.pace.as_ref().map_or(wanted, most)
+    }
+
+    fn spend(&mut self, len: usize) {
+        if let Some(pace) = &mut self.pace {
+            pace.spend(len, Instant::now());
+        }
     }
 
     /// The child's process id: for who is told to end it.
@@ -64,29 +77,30 @@ impl Link {
         if self.turn(talk)? {
             return Ok(true);
         }
-        wait(&mut [(self, !talk.output().is_empty())])?;
+        wait(&[(self, !talk.output().is_empty())])?;
         Ok(false)
     }
 
     /// Moves what can be moved at once: whether anything was.
     fn turn(&mut self, talk: &mut Conversation) -> Result<bool, Lost> {
-        let wrote = self.write(talk)?;
+        let wrote = self.send(talk)?;
         let read = self.read(talk)?;
         Ok(wrote || read)
     }
 
-    fn write(&mut self, talk: &mut Conversation) -> Result<bool, Lost> {
+    /// Sends what can be sent at once: whether anything was.
+    pub(super) fn send(&mut self, talk: &mut Conversation) -> Result<bool, Lost> {
         let (Some(to), out) = (&self.to, talk.output()) else {
             return Ok(false);
         };
-        let most = Pace::most(self.pace.as_mut(), out.len());
+        let most = self.most(out.len());
         let Some(out) = out.get(..most).filter(|out| !out.is_empty()) else {
             return Ok(false);
         };
         match rustix::io::write(to, out) {
             Ok(len) => {
                 talk.wrote(len);
-                Pace::spend(self.pace.as_mut(), len);
+                self.spend(len);
                 Ok(true)
             }
             Err(Errno::AGAIN | Errno::INTR) => Ok(false),
@@ -101,7 +115,7 @@ impl Link {
 
     fn read(&mut self, talk: &mut Conversation) -> Result<bool, Lost> {
         let space = talk.space();
-        let most = Pace::most(self.pace.as_mut(), space.len());
+        let most = self.most(space.len());
         let Some(space) = space.get_mut(..most).filter(|space| !space.is_empty()) else {
             return Ok(false);
         };
@@ -109,7 +123,7 @@ impl Link {
             Ok(0) => Err(Lost::Closed),
             Ok(len) => {
                 talk.filled(len);
-                Pace::spend(self.pace.as_mut(), len);
+                self.spend(len);
                 Ok(true)
             }
             Err(Errno::AGAIN | Errno::INTR) => Ok(false),
@@ -133,25 +147,26 @@ pub(super) fn exchange_both(one: &mut Remote, other: &mut Remote) -> Result<bool
     if other.link.turn(&mut other.talk)? || moved {
         return Ok(true);
     }
-    wait(&mut [
-        (&mut one.link, !one.talk.output().is_empty()),
-        (&mut other.link, !other.talk.output().is_empty()),
+    wait(&[
+        (&one.link, !one.talk.output().is_empty()),
+        (&other.link, !other.talk.output().is_empty()),
     ])?;
     Ok(false)
 }
 
 /// Waits until one of these links can go on, but no longer than [`TICK`]. With
 /// each comes whether there is something to be written.
-fn wait(links: &mut [(&mut Link, bool)]) -> Result<(), Lost> {
+fn wait(links: &[(&Link, bool)]) -> Result<(), Lost> {
     let mut time = TICK;
-    for (link, _) in links.iter_mut() {
-        if let Some(pause) = link.pace.as_mut().and_then(Pace::pause) {
+    for (link, _) in links {
+        let pause = |pace: &Pace| pace.pause(Instant::now());
+        if let Some(pause) = link.pace.as_ref().and_then(pause) {
             std::thread::sleep(pause.min(TICK));
             time = Duration::ZERO;
         }
     }
     let mut fds = Vec::with_capacity(2 * links.len());
-    for (link, output) in links.iter() {
+    for (link, output) in links {
         fds.push(PollFd::new(&link.from, PollFlags::IN));
         if let (Some(to), true) = (&link.to, output) {
             fds.push(PollFd::new(to, PollFlags::OUT));
@@ -161,60 +176,5 @@ fn wait(links: &mut [(&mut Link, bool)]) -> Result<(), Lost> {
     match poll(&mut fds, time.as_ref()) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(why) => Err(io::Error::from(why).into()),
-    }
-}
-
-/// A bound on bytes a second, with bursts of a tenth of a second.
-#[derive(Debug)]
-struct Pace {
-    rate: u64,
-    credit: u64,
-    last: Instant,
-}
-
-impl Pace {
-    fn new(rate: u64) -> Self {
-        Self {
-            rate,
-            credit: rate / 10,
-            last: Instant::now(),
-        }
-    }
-
-    fn burst(&self) -> u64 {
-        (self.rate / 10).max(512)
-    }
-
-    fn refill(&mut self) {
-        let micros = u64::try_from(self.last.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let earned = self.rate.saturating_mul(micros) / 1_000_000;
-        if earned > 0 {
-            self.credit = self.credit.saturating_add(earned).min(self.burst());
-            self.last = Instant::now();
-        }
-    }
-
-    /// How many of `wanted` bytes may be moved now.
-    fn most(pace: Option<&mut Self>, wanted: usize) -> usize {
-        let Some(pace) = pace else { return wanted };
-        pace.refill();
-        usize::try_from(pace.credit).map_or(wanted, |credit| credit.min(wanted))
-    }
-
-    fn spend(pace: Option<&mut Self>, len: usize) {
-        if let Some(pace) = pace {
-            let len = u64::try_from(len).unwrap_or(u64::MAX);
-            pace.credit = pace.credit.saturating_sub(len);
-        }
-    }
-
-    /// How long nothing may be moved.
-    fn pause(&mut self) -> Option<Duration> {
-        self.refill();
-        let least = self.burst() / 4;
-        let lacks = least.checked_sub(self.credit)?;
-        Some(Duration::from_micros(
-            lacks.saturating_mul(1_000_000) / self.rate,
-        ))
     }
 }

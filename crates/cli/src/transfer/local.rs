@@ -78,6 +78,11 @@ impl Sink {
         &self.file
     }
 
+    /// Whether it is a file, and not a device or pipe.
+    pub(super) fn is_regular(&self) -> bool {
+        self.regular
+    }
+
     /// How long it was when it was opened.
     pub(super) fn original(&self) -> u64 {
         self.original

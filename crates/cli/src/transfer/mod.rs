@@ -5,7 +5,7 @@
 //! - [`link`]: its pipes.
 //! - [`cross()`]: from one server to another.
 //! - [`glob`]: names from patterns, here and there.
-//! - [`option`]: the values of flags that the programs share.
+//! - [`option`]: the flags that the programs share, and [`pace`] what `-l` does.
 //! - [`progress`]: what the user sees of a job.
 //! - [`Remote`]: one question after the other.
 //! - [`Remote::get`] and [`Remote::put`]: many files at once, told of by an
@@ -17,12 +17,6 @@
 //! symbolic links, and follow none out of it; what it says is shown with control
 //! characters made visible.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "some of a server's requests are asked by tests alone"
-)]
-
 pub(crate) mod connect;
 mod cross;
 mod fault;
@@ -32,6 +26,7 @@ mod jobs;
 mod link;
 mod local;
 pub(crate) mod option;
+pub(crate) mod pace;
 pub(crate) mod progress;
 mod put;
 mod remote;
@@ -41,11 +36,12 @@ pub(crate) use cross::cross;
 pub(crate) use fault::{Fault, Lost};
 pub(crate) use link::Link;
 pub(crate) use local::{LEADS_OUT, leads_out};
-pub(crate) use remote::{AccountNames, DirEntry, Remote};
+pub(crate) use remote::{Kept, Remote};
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use carrick_sftp::msg::Attrs;
 
@@ -60,6 +56,9 @@ pub(crate) struct Item {
     pub to: Vec<u8>,
     /// What is known of the remote file; a get asks if that is nothing.
     pub attrs: Option<Attrs>,
+    /// Of a get whose name the server chose: the folder on this side that it
+    /// must not leave by a link that is there.
+    pub below: Option<Arc<[u8]>>,
 }
 
 /// How the content that is already there is treated.
@@ -92,8 +91,8 @@ pub(crate) struct Options {
     /// Files that are there are overwritten in place and cut at the end, not
     /// emptied first: `scp`, whose source may be its target.
     pub in_place: bool,
-    /// In trees that are fetched, links on this side are followed wherever
-    /// they lead, and not only to where the target is.
+    /// Links on this side are followed wherever they lead, and not only to where
+    /// the target is.
     pub leave_target: bool,
 }
 
@@ -125,8 +124,6 @@ pub(crate) type FileId = u64;
 pub(crate) struct Begin<'a> {
     /// Its path at the source.
     pub from: &'a [u8],
-    /// Its path at the target.
-    pub to: &'a [u8],
     /// Its size, as far as is known.
     pub size: u64,
     /// So much of it is there already and does not move.

@@ -1,6 +1,57 @@
-//! The values of flags that sftp and scp have in common.
+//! The flags that sftp and scp have in common.
 
+use std::ffi::OsString;
 use std::ops::RangeInclusive;
+use std::process::ExitCode;
+
+use crate::log::{error, log};
+use crate::text::err;
+
+/// The exit status after what leaves nothing to be tried.
+pub(crate) const FATAL: u8 = 255;
+
+/// A command line that cannot be followed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum BadArgs {
+    /// This line, if any, and the usage: exit status 1.
+    Usage(Option<String>),
+    /// This line: exit status 255.
+    Fatal(String),
+}
+
+impl BadArgs {
+    /// Tells of it: the exit status.
+    pub(crate) fn tell(self, usage: &str) -> ExitCode {
+        match self {
+            Self::Usage(text) => {
+                if let Some(text) = text {
+                    error!("{text}");
+                }
+                err!("{usage}");
+                ExitCode::FAILURE
+            }
+            Self::Fatal(text) => {
+                log!(Fatal, "{text}");
+                ExitCode::from(FATAL)
+            }
+        }
+    }
+}
+
+/// The words for ssh that a flag stands for which is passed on as it is; `None`
+/// if it is none of those.
+pub(crate) fn for_ssh(flag: char, value: &OsString) -> Result<Option<Vec<OsString>>, BadArgs> {
+    let word = OsString::from(format!("-{flag}"));
+    Ok(match flag {
+        '4' | '6' | 'A' | 'C' | 'q' | 'v' => Some(vec![word]),
+        'c' | 'F' | 'i' | 'J' | 'o' => Some(vec![word, value.clone()]),
+        '1' => {
+            let text = "SSH protocol v.1 is no longer supported";
+            return Err(BadArgs::Fatal(text.into()));
+        }
+        _ => None,
+    })
+}
 
 /// The highest `-l`, in Kbit/s.
 const MAX_LIMIT: u64 = 100 * 1024 * 1024;

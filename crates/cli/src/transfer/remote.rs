@@ -2,21 +2,23 @@
 
 use std::io;
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use carrick_sftp::client::{Answer, Conversation, Error, Offers, Refusal, RequestId, Window};
-use carrick_sftp::msg::{Attrs, Extended, Open, Owner, Request, Statvfs, Times, name};
+use carrick_sftp::msg::{Attrs, Extended, Names, Open, Request, Statvfs, name};
 
 use super::fault::{Fault, Lost};
 use super::link::Link;
+use super::option::SftpOptions;
+use super::pace::Pace;
 
 /// A file in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DirEntry {
     /// Its name; as the server sent it, which may be no plain name.
     pub name: Vec<u8>,
-    /// A line as `ls -l` has it.
-    pub long: Vec<u8>,
     /// What is known of it.
     pub attrs: Attrs,
 }
@@ -34,6 +36,30 @@ pub(crate) struct AccountNames {
 /// or so, and the way to it may be long.
 const LISTING: usize = 16;
 
+/// What is kept of a list that a hostile server may never end.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    files: usize,
+    bytes: usize,
+}
+
+impl Kept {
+    /// The most files that a list may have that is kept.
+    pub(crate) const FILES: usize = 2_000_000;
+    /// The most bytes that their names may have together.
+    const BYTES: usize = 256 * 1024 * 1024;
+
+    /// One more, with a name (and what else is kept) of this length.
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.files += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.files > Self::FILES || self.bytes > Self::BYTES {
+            return Err(Fault::TooMany);
+        }
+        Ok(())
+    }
+}
+
 /// A conversation with a server.
 #[derive(Debug)]
 pub(crate) struct Remote {
@@ -44,6 +70,8 @@ pub(crate) struct Remote {
     pub(super) block: Option<u32>,
     /// The most requests that move data under way (`-R`).
     pub(super) requests: Option<usize>,
+    /// Set when the user has had enough of what may take long.
+    interrupted: Option<Arc<AtomicBool>>,
     began: Instant,
 }
 
@@ -56,6 +84,7 @@ impl Remote {
             window: Window::new(),
             block: None,
             requests: None,
+            interrupted: None,
             began: Instant::now(),
         };
         while !remote.talk.is_ready() {
@@ -67,21 +96,25 @@ impl Remote {
         Ok(remote)
     }
 
-    /// Bounds the traffic, in bits a second (`-l`).
-    pub(crate) fn limit_rate(&mut self, bits: u64) {
-        self.link.set_pace(bits);
+    /// Bounds the traffic, in Kbit/s (`-l`).
+    pub(crate) fn limit_rate(&mut self, kbits: u64) {
+        let pace = Pace::new(kbits);
         // What is under way is what a cancelled transfer waits for.
-        self.window = Window::bounded(32 * 1024, (bits / 8).max(32 * 1024));
+        self.window = Window::bounded(32 * 1024, pace.rate());
+        self.link.set_pace(pace);
     }
 
-    /// Moves so many bytes with a request (`-B`), as far as the server takes it.
-    pub(crate) fn set_block(&mut self, bytes: u32) {
-        self.block = Some(bytes.max(1));
+    /// Moves so much with a request, as far as the server takes it, and has no
+    /// more requests under way (`-X`, `-B`, `-R`).
+    pub(crate) fn set_options(&mut self, options: &SftpOptions) {
+        self.block = options.buffer.map(|bytes| bytes.max(1));
+        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX).max(1);
+        self.requests = options.requests.map(count);
     }
 
-    /// Has no more requests under way (`-R`).
-    pub(crate) fn set_requests(&mut self, count: usize) {
-        self.requests = Some(count.max(1));
+    /// Lists of folders end when this is set.
+    pub(crate) fn end_lists_on(&mut self, interrupted: Arc<AtomicBool>) {
+        self.interrupted = Some(interrupted);
     }
 
     /// What the server offers.
@@ -167,6 +200,11 @@ impl Remote {
         })
     }
 
+    /// Closes what was only read: nothing depends on how that goes.
+    pub(super) fn close_in_passing(&mut self, handle: &[u8]) {
+        self.talk.ask_in_passing(&Request::Close { handle });
+    }
+
     /// An extended request, if the server announced it.
     fn extended<'a>(
         &self,
@@ -183,6 +221,15 @@ impl Remote {
     /// What is known of a file; of what a link points to.
     pub(crate) fn stat(&mut self, path: &[u8]) -> Result<Attrs, Fault> {
         self.attrs(&Request::Stat { path })
+    }
+
+    /// Whether a path leads to a folder.
+    pub(crate) fn is_folder(&mut self, path: &[u8]) -> Result<bool, Lost> {
+        match self.stat(path) {
+            Ok(attrs) => Ok(attrs.is_dir()),
+            Err(Fault::Lost(lost)) => Err(lost),
+            Err(_) => Ok(false),
+        }
     }
 
     /// What is known of a file, or of a link itself.
@@ -204,58 +251,67 @@ impl Remote {
         }
     }
 
-    /// Where a user is at home; of the empty name, whoever is logged in.
-    pub(crate) fn home_directory(&mut self, user: &[u8]) -> Result<Vec<u8>, Fault> {
-        let request = self.extended(Extended::HomeDirectory { user }, "home-directory")?;
-        self.path(&request)
-    }
-
-    /// What a link points to.
-    pub(crate) fn read_link(&mut self, path: &[u8]) -> Result<Vec<u8>, Fault> {
-        self.path(&Request::Readlink { path })
-    }
-
     /// All files in a folder, `.` and `..` too if the server sends them, in its
-    /// order.
+    /// order. More than [`Kept`] takes are an error.
     pub(crate) fn read_dir(&mut self, path: &[u8]) -> Result<Vec<DirEntry>, Fault> {
+        let (mut entries, mut kept) = (Vec::new(), Kept::default());
+        self.each_names(path, |names| {
+            for entry in names.iter() {
+                kept.add(entry.name.len())?;
+                entries.push(DirEntry {
+                    name: entry.name.to_vec(),
+                    attrs: entry.attrs,
+                });
+            }
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// Hands on the files in a folder as they come, many at a time; a fault of
+    /// `each` ends it.
+    pub(crate) fn each_names(
+        &mut self,
+        path: &[u8],
+        mut each: impl FnMut(&Names<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let handle = self.handle(&Request::Opendir { path })?;
-        let mut entries = Vec::new();
         let mut asked = 0;
         let mut outcome = Ok(());
         let mut ended = false;
         while !ended || asked > 0 {
+            if !ended && self.is_interrupted() {
+                outcome = Err(Fault::Interrupted);
+                ended = true;
+            }
             while !ended && asked < LISTING {
                 self.talk.ask(&Request::Readdir { handle: &handle });
                 asked += 1;
             }
             while let Some((_, answer)) = self.talk.next()? {
                 asked -= 1;
-                match answer {
-                    Answer::Names(names) if names.count() > 0 => {
-                        entries.extend(names.iter().map(|entry| DirEntry {
-                            name: entry.name.to_vec(),
-                            long: entry.long.to_vec(),
-                            attrs: entry.attrs,
-                        }));
-                    }
-                    Answer::Refused(status) => {
-                        // The rest of what was asked may fail as well.
-                        ended = true;
-                        outcome = Err(Refusal::from(status).into());
-                    }
-                    _ => ended = true,
-                }
+                let more = match answer {
+                    // The rest of what was asked may fail as well.
+                    _ if outcome.is_err() => Ok(false),
+                    Answer::Names(names) if names.count() > 0 => each(&names).map(|()| true),
+                    Answer::Refused(status) => Err(Refusal::from(status).into()),
+                    _ => Ok(false),
+                };
+                ended |= !matches!(more, Ok(true));
+                outcome = outcome.and(more.map(drop));
             }
             if asked > 0 {
                 self.link.exchange(&mut self.talk)?;
             }
         }
-        // Nothing depends on how that goes.
-        let closed = self.done(&Request::Close { handle: &handle });
-        if let Err(Fault::Lost(why)) = closed {
-            return Err(Fault::Lost(why));
-        }
-        outcome.map(|()| entries)
+        self.close_in_passing(&handle);
+        self.link.send(&mut self.talk)?;
+        outcome
+    }
+
+    fn is_interrupted(&self) -> bool {
+        let flag = self.interrupted.as_ref();
+        flag.is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 
     /// Makes a folder.
@@ -304,29 +360,6 @@ impl Remote {
             return self.done(&request);
         }
         self.done(&Request::Setstat { path, attrs })
-    }
-
-    /// Sets a file's mode.
-    pub(crate) fn chmod(&mut self, path: &[u8], mode: u32, link: bool) -> Result<(), Fault> {
-        self.set_attrs(path, Attrs::with_mode(mode), link)
-    }
-
-    /// Sets who owns a file.
-    pub(crate) fn chown(&mut self, path: &[u8], owner: Owner, link: bool) -> Result<(), Fault> {
-        let attrs = Attrs {
-            owner: Some(owner),
-            ..Attrs::default()
-        };
-        self.set_attrs(path, attrs, link)
-    }
-
-    /// Sets a file's times.
-    pub(crate) fn utimes(&mut self, path: &[u8], times: Times) -> Result<(), Fault> {
-        let attrs = Attrs {
-            times: Some(times),
-            ..Attrs::default()
-        };
-        self.set_attrs(path, attrs, false)
     }
 
     /// The figures of the file system that a file is in.
@@ -394,10 +427,9 @@ impl Remote {
             })),
             Err(_) => Ok(()),
         };
-        let closed = self.done(&Request::Close { handle: &source });
-        let target = target?;
-        let written = self.done(&Request::Close { handle: &target });
-        outcome.and(written).and(closed)
+        self.close_in_passing(&source);
+        let written = self.done(&Request::Close { handle: &target? });
+        outcome.and(written)
     }
 }
 

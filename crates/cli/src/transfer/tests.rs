@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use carrick_sftp::local::{Home, Local, serve};
@@ -103,6 +104,7 @@ fn item(from: &Path, to: &Path) -> Item {
         from: bytes(from),
         to: bytes(to),
         attrs: None,
+        below: None,
     }
 }
 
@@ -592,9 +594,13 @@ fn simple_questions() {
     assert_eq!(fs::read(folder.path().join("d/g")).unwrap(), b"content");
     remote.rename(&at("d/f"), &at("d/g"), false).unwrap();
     remote.symlink(b"g", &at("d/l")).unwrap();
-    assert_eq!(remote.read_link(&at("d/l")).unwrap(), b"g");
+    assert_eq!(
+        fs::read_link(folder.path().join("d/l")).unwrap(),
+        Path::new("g")
+    );
     remote.hardlink(&at("d/g"), &at("d/h")).unwrap();
-    remote.chmod(&at("d/g"), 0o600, false).unwrap();
+    let mode = Attrs::with_mode(0o600);
+    remote.set_attrs(&at("d/g"), mode, false).unwrap();
     assert_eq!(remote.lstat(&at("d/h")).unwrap().permissions(), Some(0o600));
     let mut names: Vec<Vec<u8>> = remote
         .read_dir(&at("d"))
@@ -608,14 +614,14 @@ fn simple_questions() {
     let names = remote.users_groups(&[0, 4_000_000_000], &[0]).unwrap();
     assert_eq!(names.users, [&b"root"[..], b""]);
     let gone = remote.remove(&at("nothing")).unwrap_err();
-    assert!(gone.is_not_found());
     assert_eq!(gone.to_string(), "No such file or directory");
     assert!(remote.rmdir(&at("d")).is_err());
     for name in ["d/g", "d/h", "d/l"] {
         remote.remove(&at(name)).unwrap();
     }
     remote.rmdir(&at("d")).unwrap();
-    assert!(remote.read_dir(&at("d")).unwrap_err().is_not_found());
+    let gone = remote.read_dir(&at("d")).unwrap_err();
+    assert_eq!(gone.to_string(), "No such file or directory");
 }
 
 #[test]
@@ -647,6 +653,15 @@ fn links_on_this_side_lead_no_tree_out_of_its_target() {
     assert_eq!(fs::read(at("out/precious")).unwrap(), b"precious");
     assert_eq!(fs::read_dir(at("out")).unwrap().count(), 1);
     assert_eq!(fs::read(at("b/real/x")).unwrap(), b"new");
+    // What the server named is no other way out.
+    let named = |name: &str| Item {
+        below: Some(at("b").as_os_str().as_bytes().into()),
+        ..item(&at("a").join(name), &at("b").join(name))
+    };
+    let items_named = ["file", "dangling", "folder"].map(named);
+    let got = ours(&[]).get(&items_named, TREES, &mut Told::default());
+    assert_eq!(got.unwrap().failures, 3);
+    assert_eq!(fs::read(at("out/precious")).unwrap(), b"precious");
     let options = Options {
         leave_target: true,
         ..TREES
@@ -761,4 +776,99 @@ fn a_lost_server_ends_a_copy_between_two() {
         &mut told,
     );
     assert!(matches!(outcome, Err(Lost::Closed)), "{outcome:?}");
+}
+
+/// A server whose folders never end: each answer is the same list of `names`
+/// entries of this kind, with sizes that are lies.
+fn endless(names: u32, mode: u32) -> Remote {
+    scripted(move |id, request, out| {
+        let attrs = Attrs {
+            size: Some(u64::MAX),
+            ..Attrs::with_mode(mode)
+        };
+        let entry = |name| Entry {
+            name,
+            long: b"x",
+            attrs,
+        };
+        let status = |code| Reply::Status(Status::of(code));
+        frame::append(out, |w| match request {
+            Request::Readdir { .. } => Reply::encode_names(w, id, names, |w| {
+                for _ in 0..names {
+                    entry(b"n").encode(w);
+                }
+            }),
+            Request::Realpath { path } => {
+                Reply::encode_names(w, id, 1, |w| entry(path).encode(w));
+            }
+            Request::Stat { .. } => Reply::Attrs(Attrs::with_mode(0o040_755)).encode(w, id),
+            Request::Opendir { .. } | Request::Open { .. } => Reply::Handle(b"h").encode(w, id),
+            Request::Read { .. } => status(Code::EOF).encode(w, id),
+            _ => status(Code::OK).encode(w, id),
+        });
+        true
+    })
+}
+
+#[test]
+fn a_list_without_end_is_not_kept() {
+    let mut remote = endless(8000, 0o100_644);
+    let failed = remote.read_dir(b"/").unwrap_err();
+    assert_eq!(failed.to_string(), "More than 2000000 files");
+    // The conversation goes on.
+    assert!(remote.stat(b"/").unwrap().is_dir());
+}
+
+#[test]
+fn a_list_without_end_ends_when_the_user_has_had_enough() {
+    let mut remote = endless(3, 0o100_644);
+    let enough = Arc::new(AtomicBool::new(false));
+    remote.end_lists_on(Arc::clone(&enough));
+    let mut count = 0;
+    let ended = remote.each_names(b"/", |names| {
+        count += names.count();
+        enough.store(count > 300, Ordering::Relaxed);
+        Ok(())
+    });
+    assert!(matches!(ended, Err(Fault::Interrupted)), "{ended:?}");
+    assert!(remote.stat(b"/").unwrap().is_dir());
+}
+
+#[test]
+fn sizes_that_are_lies_do_no_harm() {
+    let folder = TempDir::new().unwrap();
+    let target = folder.path().join("d");
+    let mut told = Told::default();
+    // Stopped by a look at what was found.
+    struct Watch<'a>(&'a mut Told);
+    impl Observer for Watch<'_> {
+        fn found(&mut self, files: u64, bytes: u64) {
+            self.0.found.0 += files;
+            self.0.found.1 = bytes;
+        }
+        fn interrupted(&mut self) -> bool {
+            self.0.found.0 > 50
+        }
+    }
+    let items = [item(Path::new("/far"), &target)];
+    let got = endless(20, 0o100_644).get(&items, TREES, &mut Watch(&mut told));
+    assert!(got.unwrap().interrupted);
+    assert_eq!(told.found.1, u64::MAX);
+}
+
+/// As root, `get -p file /dev/null` closed that to everybody else.
+#[test]
+fn what_is_no_file_keeps_its_mode() {
+    let folder = TempDir::new().unwrap();
+    let (a, fifo) = (folder.path().join("a"), folder.path().join("fifo"));
+    fs::write(&a, "").unwrap();
+    fs::set_permissions(&a, fs::Permissions::from_mode(0o604)).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    // Both ends, so that opening it waits for nobody.
+    let both = fs::File::options().read(true).write(true).open(&fifo);
+    let got = ours(&[]).get(&[item(&a, &fifo)], TREES, &mut Told::default());
+    assert!(got.unwrap().is_success());
+    let about = both.unwrap().metadata().unwrap();
+    assert_eq!(about.mode() & 0o777, 0o600);
 }

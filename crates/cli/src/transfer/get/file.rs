@@ -77,7 +77,6 @@ impl Gets<'_> {
             id,
             Begin {
                 from: &file.task.from,
-                to: &file.task.to,
                 size: file.attrs.size.unwrap_or(0),
                 already: start,
             },
@@ -86,7 +85,6 @@ impl Gets<'_> {
             // The length of requests is known when the first one is made.
             download: Download::new(start, file.attrs.size, 0),
             sink,
-            start,
             failed: false,
         });
     }
@@ -275,7 +273,9 @@ fn complete(
     options: Options,
 ) -> Result<(), (&'static str, io::Error)> {
     sink.finish(size).map_err(|why| ("ftruncate", why))?;
-    if options.preserve {
+    // The mode of a device is the system's: as root, `get -p x /dev/null` would
+    // close it to everybody else.
+    if options.preserve && sink.is_regular() {
         if let Some(mode) = attrs.mode {
             let mode = std::fs::Permissions::from_mode(mode & 0o777);
             let set = sink.file().set_permissions(mode);

@@ -11,7 +11,7 @@ use carrick_sftp::msg::{FileKind, Names, Request};
 use super::file::set_times;
 use super::{Folder, Gets, Listing, Step, Task, not_regular};
 use crate::text::os_error;
-use crate::transfer::jobs::{DEPTH, Flow, LISTING, refused};
+use crate::transfer::jobs::{DEPTH, Flow, LISTING, TREES, refused};
 use crate::transfer::local::LEADS_OUT;
 use crate::transfer::{FileId, as_path, join, shown};
 
@@ -140,9 +140,10 @@ impl Gets<'_> {
         let Some(folder) = self.folders.get_mut(&id) else {
             return;
         };
-        let top = || folder.task.to.as_slice().into();
-        let root = folder.task.root.clone().unwrap_or_else(top);
-        let (mut files, mut bytes) = (0, 0);
+        let is_top = folder.task.parent.is_none();
+        let inner = folder.task.root.clone().filter(|_| !is_top);
+        let root = inner.unwrap_or_else(|| folder.task.to.as_slice().into());
+        let (mut files, mut bytes) = (0, 0_u64);
         for entry in names.iter() {
             if matches!(entry.name, b"." | b"..") {
                 continue;
@@ -176,16 +177,35 @@ impl Gets<'_> {
                 root: Some(Arc::clone(&root)),
                 depth: folder.task.depth + 1,
             };
-            folder.children += 1;
             if kind == Some(FileKind::Directory) {
+                if self.trees.len() == TREES {
+                    return self.too_many(id);
+                }
+                folder.children += 1;
                 self.trees.push(task);
             } else {
+                folder.children += 1;
                 files += 1;
-                bytes += entry.attrs.size.filter(|_| !is_link).unwrap_or(0);
+                let size = entry.attrs.size.filter(|_| !is_link).unwrap_or(0);
+                bytes = size.saturating_add(bytes);
                 self.waiting.push_back(task);
             }
         }
         self.observer.found(files, bytes);
+    }
+
+    /// More folders than we keep in mind: no more of this one is listed.
+    fn too_many(&mut self, id: FileId) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        if let Listing::Reading { ended, .. } = &mut folder.state {
+            *ended = true;
+        }
+        let path = shown(&folder.task.from);
+        self.fail(&format!(
+            "remote readdir(\"{path}\"): more than {TREES} folders wait"
+        ));
     }
 
     /// Closes a folder whose list has ended, and ends it when all in it is done.

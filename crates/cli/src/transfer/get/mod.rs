@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use carrick_sftp::client::{Answer, Download, Range};
-use carrick_sftp::msg::{Attrs, FileKind, Request, Times, name};
+use carrick_sftp::msg::{Attrs, FileKind, Times, name};
 
 use super::fault::Lost;
 use super::jobs::{AHEAD, FOLDERS, Flow, refused};
@@ -44,6 +44,7 @@ impl Remote {
             gets.look_around();
             gets.drive(&mut flow);
             if gets.is_done() && flow.is_idle() {
+                flow.remote.link.send(&mut flow.remote.talk)?;
                 return Ok(gets.outcome);
             }
             if flow.is_idle() {
@@ -70,7 +71,6 @@ enum Step {
     Open(FileId),
     Hashes(FileId, Piece),
     Read(FileId, Range),
-    Close,
     Realpath(FileId),
     Opendir(FileId),
     Readdir(FileId),
@@ -82,7 +82,8 @@ struct Task {
     to: Vec<u8>,
     attrs: Option<Attrs>,
     parent: Option<FileId>,
-    /// The top of the tree it is in, on this side: it stays below that.
+    /// Where it stays on this side: the top of the tree it is in, or the folder
+    /// in which the server chose its name.
     root: Option<Arc<[u8]>>,
     depth: usize,
 }
@@ -118,8 +119,6 @@ enum State {
 struct Moving {
     download: Download,
     sink: Sink,
-    /// Where it began.
-    start: u64,
     /// It failed: what is under way is waited for.
     failed: bool,
 }
@@ -236,7 +235,7 @@ impl Gets<'_> {
     fn drive(&mut self, flow: &mut Flow<'_, Step>) {
         while flow.has_space() && self.begin(flow) {}
         for handle in self.closes.drain(..) {
-            flow.ask(&Request::Close { handle: &handle }, 0, Step::Close);
+            flow.remote.close_in_passing(&handle);
         }
         for (id, file) in &mut self.files {
             file.drive(*id, flow);
@@ -279,7 +278,7 @@ impl Gets<'_> {
                     to: item.to.clone(),
                     attrs: item.attrs,
                     parent: None,
-                    root: None,
+                    root: item.below.clone(),
                     depth: 0,
                 }
             }
@@ -383,12 +382,6 @@ impl Gets<'_> {
             Step::Open(id) => self.opened(id, &answer),
             Step::Hashes(id, piece) => self.compared(id, piece, &answer),
             Step::Read(id, range) => self.read(id, range, &answer),
-            Step::Close => {
-                if let Answer::Refused(_) = answer {
-                    let text = format!("close remote: {}", refused(&answer));
-                    self.fail(&text);
-                }
-            }
             Step::Realpath(id) => self.found_folder(id, &answer),
             Step::Opendir(id) => self.opened_folder(id, &answer),
             Step::Readdir(id) => self.listed(id, answer),

@@ -76,7 +76,6 @@ impl Puts<'_> {
             id,
             Begin {
                 from: &file.task.from,
-                to: &file.task.to,
                 size: file.meta.len(),
                 already: start,
             },

@@ -177,7 +177,7 @@ impl Puts<'_> {
             && folder.children == 0
         {
             let parent = folder.task.parent;
-            if folder.made {
+            if folder.made || self.options.preserve {
                 folder.state = Listing::Leave;
             } else {
                 self.folders.remove(&id);
