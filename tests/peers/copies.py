@@ -343,6 +343,8 @@ def liar_cases(bench):
     return cases
 
 
+# Where Dropbear looks for it.
+DROPBEAR_SFTP = '/usr/lib/sftp-server'
 # Lies that change nothing that was asked for.
 HARMLESS = ('set-uid', 'nothing', 'the same name often', 'endless data')
 # Names that no pattern finds.
@@ -381,6 +383,28 @@ def putty_cases(bench, daemon):
     return [Case('pscp legacy both ways', trees)]
 
 
+def dropbear_cases(bench):
+    """Ours with Dropbear's daemon, which runs OpenSSH's sftp-server and whatever scp there is."""
+    def all_cases():
+        server = bench.daemons.setdefault(('dropbear', ''), bench.daemons.get(('dropbear', '')) or others.start_dropbear(bench))
+        client = bench.client('ours', server, 'scp')
+        for mode in ('sftp', 'legacy'):
+            if mode == 'sftp' and not os.access(DROPBEAR_SFTP, os.X_OK) or mode == 'legacy' and not programs.find('scp'):
+                continue
+            scp = Scp(bench, client, mode)
+            yield from copy_cases(bench, scp, f'scp ours->dropbear {mode}')
+
+    try:
+        found = list(all_cases())
+    except Skip as why:
+        reason = str(why)
+
+        def skip():
+            raise Skip(reason)
+        return [Case('scp ours->dropbear', skip)]
+    return found
+
+
 def group(bench):
     """All of it."""
     def daemon(name):
@@ -399,5 +423,6 @@ def group(bench):
             cases += copy_cases(bench, scp, title)
             if client_name == 'ours':
                 cases += our_cases(bench, scp, title)
+    cases += dropbear_cases(bench)
     cases += putty_cases(bench, daemon('ours'))
     return 'scp', cases

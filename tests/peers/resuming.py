@@ -18,6 +18,8 @@ def servers(bench):
     found = {'ours': [bench.suites['ours'].tool('sftp-server')],
              'openssh10': [os.path.join(programs.OPENSSH10, 'lib', 'openssh', 'sftp-server')],
              'openssh': ['/usr/lib/openssh/sftp-server']}
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'asyncssh_sftp.py')
+    found['asyncssh'] = [os.path.join(programs.PEERS, 'python', 'bin', 'python'), '-W', 'ignore', script]
     return {name: command for name, command in found.items() if os.access(command[0], os.X_OK)}
 
 
