@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use carrick_sftp::msg::FileKind;
 use rustyline::completion::{Completer, Pair};
@@ -169,6 +170,8 @@ fn local(wanted: &Wanted) -> Vec<Candidate> {
 fn remote(session: &mut Session, wanted: &Wanted) -> Vec<Candidate> {
     let (folder, prefix) = wanted.parts();
     let folder = session.absolute(folder.as_bytes());
+    // What ended the last command does not end this.
+    session.interrupted.store(false, Ordering::Relaxed);
     // Whatever is wrong will show when the command is run.
     let Ok(entries) = session.remote.read_dir(&folder) else {
         return Vec::new();

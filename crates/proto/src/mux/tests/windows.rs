@@ -139,7 +139,14 @@ fn extended_data_of_other_types_is_dropped_and_granted_again() {
 
 #[test]
 fn without_a_reader_the_window_stays_open() {
-    let mut end = with_window(8);
+    let mut end = End::new(
+        Role::Server,
+        MuxConfig {
+            first_window: 8,
+            max_window: 8,
+            ..MuxConfig::default()
+        },
+    );
     let id = end.open();
     end.hear_data(id, b"unread").unwrap();
     end.mux.discard(&mut end.out, id).unwrap();
