@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> Result<bool, Stop> {
 /// The conversation with the target, begun when it is first needed.
 enum Upload<'a> {
     None,
-    Legacy(legacy::Upload),
+    Legacy(Box<legacy::Upload>),
     Sftp(Box<Session<'a>>),
 }
 
@@ -97,7 +97,8 @@ impl<'a> Upload<'a> {
 
     fn legacy(&mut self, args: &Args, target: &Remote) -> Result<&mut legacy::Upload, Ended> {
         if let Self::None = self {
-            *self = Self::Legacy(legacy::Upload::start(args, target).ok_or(Ended)?);
+            let upload = legacy::Upload::start(args, target).ok_or(Ended)?;
+            *self = Self::Legacy(Box::new(upload));
         }
         match self {
             Self::Legacy(upload) => Ok(upload),
