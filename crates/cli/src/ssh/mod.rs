@@ -3,6 +3,7 @@
 mod agent;
 mod args;
 mod auth;
+mod background;
 mod env;
 mod escape;
 mod fault;

@@ -8,17 +8,17 @@ use carrick_config::ssh::{ControlPersist, Options};
 use carrick_config::types::Endpoint;
 use carrick_config::words::{RequestTty, SessionType};
 use carrick_sys::signals::Number;
-use carrick_sys::{daemonize, tty};
+use carrick_sys::tty;
 
 use super::fault::{Phase, Remote};
 use super::forward::{Forwards, stdio};
 use super::lend::{self, Lender};
-use super::mux::{self, Master};
+use super::mux::Master;
 use super::relay::{Ended, Relay, Setup, Signals, tell_killed};
 use super::requests::{self, Program, Terminal, Wanted};
-use super::{FAILED, env, fault, terminal};
+use super::{FAILED, background, env, fault, terminal};
 use crate::connect;
-use crate::log::{self, Level, debug, debug2, error, info, log, verbose};
+use crate::log::{self, Level, debug, error, info, log, verbose};
 use crate::text::{err, os_error};
 
 /// What is to be done.
@@ -93,7 +93,7 @@ async fn with_forwards(connection: &Connection, forwards: &Forwards, plan: &Plan
     };
     let status = match &master {
         Some(master) if options.control_persist != ControlPersist::No => {
-            stay(connection, forwards, master, plan).await
+            background::stay(connection, forwards, master, plan).await
         }
         master => with_master(connection, forwards, master.as_ref(), plan).await,
     };
@@ -101,57 +101,6 @@ async fn with_forwards(connection: &Connection, forwards: &Forwards, plan: &Plan
         master.close();
     }
     status
-}
-
-/// ControlPersist: a master in the background, and here another passenger.
-async fn stay(connection: &Connection, forwards: &Forwards, master: &Master, plan: &Plan) -> u8 {
-    let options = plan.options;
-    if let (true, Some(command)) = (options.permit_local_command, &options.local_command) {
-        local_command(options, command);
-    }
-    if options.exit_on_forward_failure {
-        forwards.answered().await;
-    }
-    if options.session_type != SessionType::None || plan.work.stdio.is_some() {
-        debug!("control_persist_detach: backgrounding master process");
-        match daemonize::split() {
-            Ok(None) => {}
-            Ok(Some(pid)) => {
-                debug2!("control_persist_detach: background process is {pid}");
-                master.leave();
-                let status = mux::ride_again(options, &plan.work);
-                // What the runtime has registered is the master's now.
-                std::process::exit(status.into());
-            }
-            Err(e) => {
-                log!(Fatal, "control_persist_detach: fork: {}", os_error(&e));
-                return FAILED;
-            }
-        }
-    }
-    let Some(mut signals) = to_background(master) else {
-        return FAILED;
-    };
-    tokio::select! {
-        () = master.idled() => {}
-        why = connection.closed() => {
-            fault::tell(&why, &plan.remote, &options.hostname, Phase::Session);
-        }
-        number = signals.ended() => tell_killed(number),
-    }
-    FAILED
-}
-
-/// Leaves a master in the background; the signals that end it.
-fn to_background(master: &Master) -> Option<Signals> {
-    let keeps_stderr = log::is_on_stderr() && log::level() >= Level::Debug1;
-    let outcome = daemonize::to_background()
-        .and_then(|()| daemonize::to_dev_null(true, true, !keeps_stderr))
-        .and_then(|()| master.admit())
-        .and_then(|()| Signals::new());
-    outcome
-        .inspect_err(|e| log!(Fatal, "daemon() failed: {}", os_error(e)))
-        .ok()
 }
 
 async fn with_master(
@@ -187,7 +136,7 @@ async fn with_master(
     if master.is_none() {
         no_more_sessions(connection);
     }
-    if let Err(status) = fork(options, forwards).await {
+    if let Err(status) = background::fork(options, forwards).await {
         return status;
     }
     if let Some(Err(e)) = master.map(Master::admit) {
@@ -219,7 +168,7 @@ fn failed_open(why: &carrick::Error, plan: &Plan) -> u8 {
     FAILED
 }
 
-fn local_command(options: &Options, command: &str) {
+pub(super) fn local_command(options: &Options, command: &str) {
     let mut table = options.tokens.table();
     // No tunnel device.
     table.push(('T', "NONE"));
@@ -231,25 +180,6 @@ fn local_command(options: &Options, command: &str) {
         }
         Err(why) => error!("vdollar_percent_expand: {why}"),
     }
-}
-
-/// Goes to the background if that was asked for. The exit status if it fails.
-async fn fork(options: &Options, forwards: &Forwards) -> Result<(), u8> {
-    if !options.fork_after_authentication {
-        return Ok(());
-    }
-    if options.exit_on_forward_failure {
-        // Whoever started us learns whether the forwardings work.
-        forwards.answered().await;
-    }
-    debug!("forking to background");
-    let keeps_stderr = log::is_on_stderr() && log::level() >= Level::Debug1;
-    daemonize::to_background()
-        .and_then(|()| daemonize::to_dev_null(true, true, !keeps_stderr))
-        .map_err(|e| {
-            log!(Fatal, "daemon() failed: {e}");
-            FAILED
-        })
 }
 
 /// `-N` and `-W`: stays until the connection ends, the one over standard input
