@@ -11,6 +11,10 @@ use crate::log::{debug2, error, info};
 /// What stands for the target of a forwarding that SOCKS decides.
 pub(super) const SOCKS: &str = "socks";
 
+/// Forwardings at once; passengers open no more. Each local one costs the
+/// master at least a descriptor, which its other passengers need too.
+const FORWARDINGS: usize = 256;
+
 /// A forwarding, as it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -53,6 +57,10 @@ impl Known {
     fn find(&self, wanted: &Wanted) -> Option<Opened> {
         let found = self.0.iter().find(|(known, _)| known == wanted);
         found.map(|(_, opened)| *opened)
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= FORWARDINGS
     }
 
     fn add(&mut self, wanted: Wanted, opened: Opened) {
@@ -187,6 +195,9 @@ pub(super) async fn open(master: &Master, wanted: Wanted) -> Result<Opened, Stri
     if let Some(opened) = master.known().find(&wanted) {
         debug2!("mux_master_process_open_fwd: found existing forwarding");
         return Ok(opened);
+    }
+    if master.known().is_full() {
+        return Err("too many forwardings".into());
     }
     let forward = &wanted.forward;
     if !wanted.remote {
