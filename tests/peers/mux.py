@@ -327,7 +327,27 @@ def trouble_cases(share, ours):
                 client.close()
             same(shared.run('exit 6').returncode, 6, 'a session after them')
 
-    return [killed_passenger, killed_master, interrupted, descriptors_that_nobody_asked_for] + ([nonsense] if ours else [])
+    def full_pipe_that_two_share():
+        with share() as shared:
+            reader, writer = os.pipe()
+            flood = subprocess.Popen(shared.command('echo here; yes'), env=shared.passenger.env, stdin=subprocess.DEVNULL, stdout=writer)
+            same(os.read(reader, 5), b'here\n', 'the first line')
+            # Another session with the same open file ends, and leaves it as it was: waiting for its reader.
+            done = subprocess.run(shared.command('exit 4'), env=shared.passenger.env, stdin=subprocess.DEVNULL, stdout=writer,
+                                  timeout=SOON, check=False)
+            same(done.returncode, 4, 'exit status')
+            expect(os.get_blocking(writer), 'a pipe of the user has changed')
+            # Room for a part of what waits.
+            os.read(reader, 5000)
+            time.sleep(0.3)
+            same(shared.run('echo on').stdout, b'on\n', 'a session beside one whose output nobody reads')
+            flood.kill()
+            flood.wait()
+            os.close(reader)
+            os.close(writer)
+
+    mine = [nonsense, full_pipe_that_two_share]
+    return [killed_passenger, killed_master, interrupted, descriptors_that_nobody_asked_for] + (mine if ours else [])
 
 
 def persist_cases(bench, client):

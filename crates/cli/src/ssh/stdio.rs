@@ -2,6 +2,12 @@
 //! is waited for, regular files and `/dev/null` are read and written in place.
 //! They are this program's own, or were passed to it by another one that shares
 //! its connection.
+//!
+//! Of what was passed, the open file may be shared with anybody, and with it
+//! whether it blocks: two passengers at one pipe would undo each other's
+//! setting, and the master wait for whoever reads it. So a terminal or a pipe
+//! that was passed is opened anew, and of a socket each call says for itself
+//! that it does not wait.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -10,6 +16,8 @@ use std::task::{Context, Poll, ready};
 
 use carrick::Pieces;
 use carrick_sys::tty;
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, unix::AsyncFdReadyGuard};
 
@@ -25,6 +33,31 @@ pub(crate) enum Fd {
     Standard(BorrowedFd<'static>),
     /// Closed with its last user.
     Passed(Arc<OwnedFd>),
+}
+
+impl Fd {
+    /// One that was passed to us, as an open file that is ours alone if there
+    /// can be one.
+    pub(crate) fn passed(fd: OwnedFd) -> Self {
+        Self::Passed(Arc::new(reopened(&fd).unwrap_or(fd)))
+    }
+}
+
+/// `fd` opened once more. Where that cannot be (another user's, out of sight, a
+/// pipe without a reader) or does not help (sockets, files), there is none.
+fn reopened(fd: &OwnedFd) -> Option<OwnedFd> {
+    if !tty::is_terminal(fd) && file_type(fd)? != FileType::Fifo {
+        return None;
+    }
+    let mode = rustix::fs::fcntl_getfl(fd).ok()? & OFlags::RWMODE;
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = mode | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).ok()
+}
+
+fn file_type(fd: impl AsFd) -> Option<FileType> {
+    let stat = rustix::fs::fstat(fd).ok()?;
+    Some(FileType::from_raw_mode(stat.st_mode))
 }
 
 impl AsFd for Fd {
@@ -47,6 +80,8 @@ pub(crate) struct End {
     fd: Fd,
     polled: Polled,
     terminal: bool,
+    /// A socket that was passed to us.
+    socket: bool,
     /// What to put back.
     was_blocking: bool,
 }
@@ -80,14 +115,17 @@ impl Polled {
 impl End {
     fn new(fd: Fd, polled: Polled) -> io::Result<Self> {
         let terminal = tty::is_terminal(&fd);
+        let socket = matches!(fd, Fd::Passed(_)) && file_type(&fd) == Some(FileType::Socket);
         // A terminal stays blocking: its open file is shared with the shell
         // and everything else that runs on it. Files never block.
         let stream = matches!(polled, Polled::Yes(_)) || tty::is_stream(fd.as_fd());
-        let was_blocking = stream && !terminal && !tty::set_nonblocking(&fd, true)?;
+        let sets = stream && !terminal && !socket;
+        let was_blocking = sets && !tty::set_nonblocking(&fd, true)?;
         Ok(Self {
             fd,
             polled,
             terminal,
+            socket,
             was_blocking,
         })
     }
@@ -135,7 +173,12 @@ impl End {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         loop {
-            match rustix::io::read(&self.fd, &mut *buf) {
+            let read = if self.socket {
+                rustix::net::recv(&self.fd, &mut *buf, RecvFlags::DONTWAIT).map(|(len, _)| len)
+            } else {
+                rustix::io::read(&self.fd, &mut *buf)
+            };
+            match read {
                 Err(rustix::io::Errno::INTR) => {}
                 // The far end of a pseudo-terminal is gone: the end of input.
                 Err(rustix::io::Errno::IO) if self.terminal => return Ok(0),
@@ -193,6 +236,10 @@ impl End {
             let wrote = if self.terminal {
                 let first = slices.first().map_or(&[][..], |slice| slice);
                 rustix::io::write(&self.fd, first.get(..TTY_WRITE).unwrap_or(first))
+            } else if self.socket {
+                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                let mut nothing = SendAncillaryBuffer::default();
+                rustix::net::sendmsg(&self.fd, slices, &mut nothing, flags)
             } else {
                 rustix::io::writev(&self.fd, slices)
             };
@@ -209,6 +256,67 @@ impl Drop for End {
         if self.was_blocking {
             // The descriptor may be closed on the other side; nothing to do then.
             let _ = tty::set_nonblocking(&self.fd, false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, pipe};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn blocks(fd: impl AsFd) -> bool {
+        let flags = rustix::fs::fcntl_getfl(fd).unwrap();
+        !flags.contains(OFlags::NONBLOCK)
+    }
+
+    /// Writes until nothing more goes; panics if that is never.
+    fn fill(end: &End) {
+        let piece = [IoSlice::new(&[7; 4096])];
+        let full = (0..10_000).find_map(|_| end.write_now(&piece).err());
+        assert_eq!(full.unwrap().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[tokio::test]
+    async fn a_passed_pipe_or_socket_never_blocks_us_nor_its_owner_less() {
+        let (mut reader, writer) = pipe().unwrap();
+        let (near, _far) = UnixStream::pair().unwrap();
+        let (ours, theirs): (OwnedFd, OwnedFd) = (writer.into(), near.into());
+        for owner in [ours, theirs] {
+            let passed = || Fd::passed(owner.try_clone().unwrap());
+            let (end, other) = (End::output(passed()), End::output(passed()));
+            let end = end.unwrap();
+            // Another session at the same file ends, and its owner sees to it
+            // that the file blocks.
+            drop(other.unwrap());
+            assert!(blocks(&owner));
+            fill(&end);
+            assert!(blocks(&owner));
+        }
+        // The copies are closed: the reader sees the end.
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all).unwrap();
+        assert!(all.iter().all(|byte| *byte == 7) && !all.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_passed_is_read_without_waiting() {
+        let (reader, writer) = pipe().unwrap();
+        let (near, far) = UnixStream::pair().unwrap();
+        let pairs: [(OwnedFd, OwnedFd); 2] =
+            [(reader.into(), writer.into()), (near.into(), far.into())];
+        for (from, to) in pairs {
+            let end = End::input(Fd::passed(from.try_clone().unwrap())).unwrap();
+            let mut buf = [0; 8];
+            let nothing = end.read_now(&mut buf).unwrap_err();
+            assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+            rustix::io::write(&to, b"abc").unwrap();
+            assert_eq!(end.read_now(&mut buf).unwrap(), 3);
+            assert!(blocks(&from));
+            drop(to);
+            assert_eq!(end.read_now(&mut buf).unwrap(), 0);
         }
     }
 }

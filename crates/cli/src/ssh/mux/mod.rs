@@ -9,8 +9,8 @@
 //! - send nonsense, or nothing: its conversation ends, or waits, alone;
 //!   messages, their number under way and passengers are bounded;
 //! - pass descriptors that nobody asked for, or of the wrong kind: they are
-//!   closed, or end its session. None of them is ever waited for: terminals are
-//!   opened anew, so that their mode is ours alone;
+//!   closed, or end its session. None of them is ever waited for, whatever its
+//!   owner or another passenger makes of it (`ssh/stdio.rs`);
 //! - not read what it is sent: its own windows fill;
 //! - ask for what the options forbid: variables that SendEnv does not name, the
 //!   agent where it is not lent; with `ControlMaster ask` the user is asked;

@@ -3,15 +3,12 @@
 
 use std::future::pending;
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 
 use carrick::{Channel, Open};
 use carrick_config::types::Endpoint;
 use carrick_keys::matching;
-use carrick_sys::tty;
 use carrick_wire::control::{NewSession, Place, Port};
-use rustix::fs::{Mode, OFlags};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
@@ -125,7 +122,7 @@ impl Ride {
     pub(super) fn start(master: Master, id: u32, wanted: Seated, fds: Vec<OwnedFd>) -> Self {
         let (tell, news) = unbounded_channel();
         let task = tokio::spawn(async move {
-            let fds = fds.into_iter().map(own).collect();
+            let fds = fds.into_iter().map(Fd::passed).collect();
             if let Err(e) = run(&master, id, wanted, fds, &tell).await {
                 error!("mux session: {e}");
                 // Who waits for it has gone.
@@ -145,21 +142,6 @@ impl Ride {
             None => pending().await,
         }
     }
-}
-
-/// A descriptor as we use it. A terminal's open file is shared with the shell
-/// and all that runs there, and its mode of waiting with it: we open our own.
-fn own(fd: OwnedFd) -> Fd {
-    let fd = if tty::is_terminal(&fd) {
-        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        // Where it cannot be opened (another user's, or out of sight) it is
-        // used as it is, with a look before each step.
-        rustix::fs::open(path, flags, Mode::empty()).unwrap_or(fd)
-    } else {
-        fd
-    };
-    Fd::Passed(Arc::new(fd))
 }
 
 /// The number that a passenger knows a channel by.
