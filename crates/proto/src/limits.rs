@@ -89,6 +89,10 @@ pub const WINDOW_LEAST: u32 = 64 * 1024;
 /// A channel's window as it opens.
 pub const WINDOW_FIRST: u32 = 2 * 1024 * 1024;
 
+/// What windows may come to together by being opened: of many channels most
+/// are small, and those that are not grow.
+pub const WINDOW_FIRST_TOTAL: u64 = 16 * 1024 * 1024;
+
 /// What a channel's window may grow to.
 pub const WINDOW_MOST: u32 = 64 * 1024 * 1024;
 

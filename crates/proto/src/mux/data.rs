@@ -19,7 +19,7 @@ impl Mux {
     ) -> Result<Option<&'o mut [u8]>, ChannelError> {
         self.reserved = None;
         let room = out.room();
-        self.begin_round(room, Some(id));
+        self.begin_turns(room);
         let turns = &mut self.turns;
         let send = match self.channels.get_mut(&id) {
             Some(Channel::Live(live)) if !live.released => &mut live.send,
@@ -27,12 +27,13 @@ impl Mux {
             Some(_) => return Err(ChannelError::NotOpen),
         };
         send.check_data()?;
+        let share = turns.ask(&mut send.turn, id, room);
         let window = usize::try_from(send.window.min(send.max_packet)).unwrap_or(usize::MAX);
         if window == 0 {
             send.starved = true;
             return Ok(None);
         }
-        let len = window.min(max).min(turns.ask(&send.turn, id, room));
+        let len = window.min(max).min(share);
         let header = match stream {
             Stream::Data => msg::Data::HEADER_LEN,
             Stream::Stderr => msg::ExtendedData::HEADER_LEN,
@@ -87,7 +88,7 @@ impl Mux {
         }
         send.window = window;
         if let Some(Channel::Live(live)) = self.channels.get_mut(&id) {
-            self.turns.used(&mut live.send.turn, len);
+            self.turns.used(&mut live.send.turn, id, len);
         }
         Ok(())
     }

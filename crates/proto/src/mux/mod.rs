@@ -173,17 +173,17 @@ impl Mux {
     /// packet, and whenever `out` may have got room: that is what makes
     /// writers writable again.
     pub(crate) fn poll_event(&mut self, out: &dyn Outbox) -> Option<ChannelEvent> {
-        self.begin_round(out.room(), None);
+        self.begin_turns(out.room());
         self.events.pop()
     }
 
     /// Tells the channels that wait for room, if there is some and the
     /// application has taken all other news.
-    fn begin_round(&mut self, room: usize, asker: Option<ChannelId>) {
+    fn begin_turns(&mut self, room: usize) {
         if !self.events.queue.is_empty() {
             return;
         }
-        for id in self.turns.begin(room, asker) {
+        for id in self.turns.begin(room) {
             if let Some(Channel::Live(live)) = self.channels.get_mut(&id) {
                 live.send.turn.told();
                 self.events.push(ChannelEvent::Writable(id), 0);

@@ -1,10 +1,13 @@
 //! Whose turn it is to put data into the outbox.
 //!
-//! Channels that found no room wait in a queue. As room appears a round
-//! begins: all who wait are told, first come first, and for as long as the
-//! round lasts no channel may take more than its share of the room. It lasts
-//! until all who were told came for their share; those who do not come do not
-//! hold up the rest, as more room ends the round too.
+//! Channels that find no room wait in a queue. As room appears those in front
+//! are told, as many as there is a share for, and each may take its share; who
+//! wants more goes to the end. So among channels that always have data each
+//! gets as much as the other, and only those are woken that find room.
+//!
+//! A channel that took nothing while the queue went round once (a shell beside
+//! bulk data) has had less than its share. It does not wait: a little room is
+//! kept for it, and if that is used up too its place is in front.
 
 use std::collections::VecDeque;
 
@@ -14,109 +17,152 @@ use crate::limits;
 /// With less room than this none is given out, and no share is smaller: packets
 /// would get small.
 const ROOM_LEAST: usize = 32 * 1024;
-const _: () = assert!(ROOM_LEAST * 4 <= limits::BACKLOG, "room comes in portions");
+
+/// Room that is kept for those who had less than their share.
+const KEPT: usize = ROOM_LEAST;
+const _: () = assert!(
+    KEPT + ROOM_LEAST * 4 <= limits::BACKLOG,
+    "room comes in portions"
+);
 
 #[derive(Debug)]
 pub(super) struct Turns {
-    /// Who found no room, longest first.
+    /// Who found no room, first come first.
     waiting: VecDeque<ChannelId>,
-    /// Who was told in this round and has not come yet.
-    told: Vec<ChannelId>,
-    round: u64,
-    share: usize,
-    /// The least room seen in this round: when there is more, some of what was
-    /// queued has left.
-    seen: usize,
+    /// And of these, who had less than its share: first of all.
+    behind: VecDeque<ChannelId>,
+    /// Whose turn it is.
+    told: Vec<Told>,
+    /// How many turns were taken.
+    clock: u64,
+}
+
+/// A channel whose turn it is.
+#[derive(Debug)]
+struct Told {
+    id: ChannelId,
+    /// What is left of its share.
+    left: usize,
+    came: bool,
 }
 
 /// A channel's place in the turns.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     waiting: bool,
-    round: u64,
-    used: usize,
+    /// The clock as it last took room.
+    took: Option<u64>,
 }
 
 impl Turns {
     pub(super) fn new() -> Self {
         Self {
             waiting: VecDeque::new(),
+            behind: VecDeque::new(),
             told: Vec::new(),
-            round: 0,
-            share: usize::MAX,
-            seen: 0,
+            clock: 0,
         }
     }
 
     /// The channel comes for room: how much it may take.
-    pub(super) fn ask(&mut self, turn: &Turn, id: ChannelId, room: usize) -> usize {
-        self.told.retain(|other| *other != id);
-        self.seen = self.seen.min(room);
-        if room < ROOM_LEAST {
-            return 0;
+    pub(super) fn ask(&mut self, turn: &mut Turn, id: ChannelId, room: usize) -> usize {
+        // Who came before has taken what it wanted.
+        self.told.retain(|told| told.id == id || !told.came);
+        let bulk = room.saturating_sub(KEPT);
+        if let Some(told) = self.told.iter_mut().find(|told| told.id == id) {
+            if !core::mem::replace(&mut told.came, true) {
+                self.clock = self.clock.wrapping_add(1);
+            }
+            return bulk.min(told.left);
         }
-        let used = if turn.round == self.round {
-            turn.used
+        let alone = self.in_line() == 0;
+        let most = if alone && bulk >= ROOM_LEAST {
+            bulk
+        } else if self.is_behind(turn) {
+            room.min(ROOM_LEAST)
         } else {
             0
         };
-        room.min(self.share.saturating_sub(used))
+        if most > 0 && core::mem::take(&mut turn.waiting) {
+            self.step_out(id);
+        }
+        most
+    }
+
+    /// How many channels want room.
+    fn in_line(&self) -> usize {
+        self.waiting.len() + self.behind.len() + self.told.len()
+    }
+
+    fn step_out(&mut self, id: ChannelId) {
+        self.waiting.retain(|other| *other != id);
+        self.behind.retain(|other| *other != id);
+    }
+
+    /// Whether the channel has had less than its share.
+    fn is_behind(&self, turn: &Turn) -> bool {
+        let since = |took| usize::try_from(self.clock.wrapping_sub(took)).unwrap_or(usize::MAX);
+        turn.took.is_none_or(|took| since(took) > self.in_line())
     }
 
     /// The channel took `len` bytes of room.
-    pub(super) fn used(&self, turn: &mut Turn, len: usize) {
-        if turn.round != self.round {
-            turn.round = self.round;
-            turn.used = 0;
+    pub(super) fn used(&mut self, turn: &mut Turn, id: ChannelId, len: usize) {
+        turn.took = Some(self.clock);
+        if let Some(told) = self.told.iter_mut().find(|told| told.id == id) {
+            told.left = told.left.saturating_sub(len);
         }
-        turn.used = turn.used.saturating_add(len);
+        self.told.retain(|told| told.left > 0);
     }
 
-    /// Puts the channel at the end of the queue, once.
+    /// Puts the channel into the queue, once.
     pub(super) fn wait(&mut self, turn: &mut Turn, id: ChannelId) {
-        if !core::mem::replace(&mut turn.waiting, true) {
+        let unused = self.told.iter().any(|told| told.id == id && !told.came);
+        self.told.retain(|told| told.id != id);
+        if core::mem::replace(&mut turn.waiting, true) {
+            return;
+        }
+        if unused || self.is_behind(turn) {
+            self.behind.push_back(id);
+        } else {
             self.waiting.push_back(id);
         }
     }
 
-    /// Begins a round if it is time: who is to be told. `asker` wants a share
-    /// in it too, whether it waits or not.
-    pub(super) fn begin(&mut self, room: usize, asker: Option<ChannelId>) -> Vec<ChannelId> {
-        // With all the room there is, nobody is in anybody's way: those who
-        // were told and do not come must not hold up the rest.
-        let over = self.told.is_empty() || room > self.seen || room >= limits::BACKLOG;
-        if room < ROOM_LEAST || !over {
-            return Vec::new();
+    /// Whose turn it is with so much room: they are to be told.
+    pub(super) fn begin(&mut self, room: usize) -> Vec<ChannelId> {
+        let mut begun = Vec::new();
+        if room >= limits::BACKLOG {
+            // With all the room there is, those who were told and do not come
+            // must not hold up the rest.
+            self.told.clear();
         }
-        if self.waiting.is_empty() && asker.is_none() {
-            return Vec::new();
+        let bulk = room.saturating_sub(KEPT);
+        let expected = self.told.iter().filter(|told| !told.came);
+        let mut free = bulk.saturating_sub(expected.map(|told| told.left).sum());
+        let share = (bulk / self.in_line().max(1)).max(ROOM_LEAST);
+        while free >= ROOM_LEAST
+            && let Some(id) = self.behind.pop_front().or_else(|| self.waiting.pop_front())
+        {
+            free = free.saturating_sub(share);
+            self.told.push(Told {
+                id,
+                left: share,
+                came: false,
+            });
+            begun.push(id);
         }
-        let extra = asker.is_some_and(|id| !self.waiting.contains(&id) && !self.told.contains(&id));
-        let sharers = self.waiting.len() + self.told.len() + usize::from(extra);
-        self.share = match sharers {
-            0 | 1 => usize::MAX,
-            n => (room / n).max(ROOM_LEAST),
-        };
-        self.round = self.round.wrapping_add(1);
-        self.seen = room;
-        if self.waiting.is_empty() {
-            // The round that is over binds the asker no more; those who were
-            // told in it may still come.
-            return Vec::new();
-        }
-        self.told = core::mem::take(&mut self.waiting).into();
-        self.told.clone()
+        begun
     }
 
     /// Forgets a channel that is gone.
     pub(super) fn leave(&mut self, id: ChannelId) {
-        self.waiting.retain(|other| *other != id);
-        self.told.retain(|other| *other != id);
+        self.step_out(id);
+        self.told.retain(|told| told.id != id);
     }
 
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.told.is_empty()
+        self.in_line() == self.told.iter().filter(|told| told.came).count()
     }
 }
 
@@ -131,84 +177,159 @@ impl Turn {
 mod tests {
     use super::*;
 
-    const ROOM: usize = 256 * 1024;
+    const ROOM: usize = limits::BACKLOG;
+    const BULK: usize = ROOM - KEPT;
 
-    #[test]
-    fn those_who_wait_are_told_in_order_and_share_the_room() {
-        let mut turns = Turns::new();
-        let ids = [0, 1, 2, 3].map(ChannelId);
-        let mut all = [(); 4].map(|()| Turn::default());
-        assert_eq!(turns.ask(&all[0], ids[0], ROOM), ROOM);
-        for (id, turn) in ids.into_iter().zip(&mut all) {
-            turns.wait(turn, id);
-            turns.wait(turn, id);
+    /// Channels of a connection that all have data, and what each has sent.
+    struct Crowd {
+        turns: Turns,
+        all: Vec<(Turn, usize)>,
+        room: usize,
+    }
+
+    impl Crowd {
+        fn new(count: u32) -> Self {
+            Self {
+                turns: Turns::new(),
+                all: (0..count).map(|_| (Turn::default(), 0)).collect(),
+                room: ROOM,
+            }
         }
-        assert!(turns.begin(ROOM_LEAST - 1, None).is_empty());
-        assert_eq!(turns.begin(ROOM, None), ids);
-        all.iter_mut().for_each(Turn::told);
-        assert_eq!(turns.ask(&all[2], ids[2], ROOM), ROOM / 4);
-        turns.used(&mut all[2], ROOM / 4);
-        assert_eq!(turns.ask(&all[2], ids[2], ROOM - ROOM / 4), 0);
-        turns.wait(&mut all[2], ids[2]);
-        // The others have not come, and nothing has left.
-        assert!(turns.begin(ROOM - ROOM / 4, None).is_empty());
-        // Now something has; they still count.
-        assert_eq!(turns.begin(ROOM, None), [ids[2]]);
-        assert_eq!(turns.ask(&all[2], ids[2], ROOM), ROOM / 4);
-        all[2].told();
-        turns.wait(&mut all[2], ids[2]);
-        // They have not come twice: they no longer count.
-        assert_eq!(turns.begin(ROOM, None), [ids[2]]);
-        assert_eq!(turns.ask(&all[2], ids[2], ROOM), ROOM);
-        assert!(turns.is_idle());
+
+        /// The channel takes `max` bytes in packets, until it has to wait.
+        fn come(&mut self, n: u32, max: usize) -> usize {
+            let (turn, sent) = &mut self.all[n as usize];
+            let mut took = 0;
+            while took < max {
+                let may = self.turns.ask(turn, ChannelId(n), self.room);
+                let len = may.min(max - took).min(64 * 1024);
+                if len == 0 {
+                    self.turns.wait(turn, ChannelId(n));
+                    break;
+                }
+                self.turns.used(turn, ChannelId(n), len);
+                took += len;
+                self.room -= len;
+            }
+            *sent += took;
+            took
+        }
+
+        /// So much has left: who is told.
+        fn leaves(&mut self, len: usize) -> Vec<u32> {
+            self.room += len;
+            let begun = self.turns.begin(self.room);
+            for id in &begun {
+                self.all[id.0 as usize].0.told();
+            }
+            begun.iter().map(|id| id.0).collect()
+        }
     }
 
     #[test]
-    fn one_who_did_not_wait_gets_a_share_and_no_more() {
-        let mut turns = Turns::new();
-        let (mut waits, new) = (Turn::default(), Turn::default());
-        turns.wait(&mut waits, ChannelId(1));
-        assert_eq!(turns.begin(ROOM, Some(ChannelId(2))), [ChannelId(1)]);
-        assert_eq!(turns.ask(&new, ChannelId(2), ROOM), ROOM / 2);
+    fn one_alone_takes_all_but_what_is_kept() {
+        let mut crowd = Crowd::new(2);
+        assert_eq!(crowd.come(0, ROOM), BULK);
+        assert_eq!(crowd.leaves(ROOM_LEAST - 1), []);
+        assert_eq!(crowd.leaves(BULK - ROOM_LEAST + 1), [0]);
+        assert_eq!(crowd.come(0, ROOM), BULK);
+        // Another one, which has had nothing yet, finds some.
+        assert_eq!(crowd.come(1, ROOM), KEPT);
+    }
+
+    #[test]
+    fn each_of_a_crowd_gets_the_same() {
+        let mut crowd = Crowd::new(500);
+        crowd.room = 0;
+        let mut told: Vec<u32> = (0..500).collect();
+        for _ in 0..1000 {
+            for n in told {
+                crowd.come(n, 4 * ROOM);
+            }
+            told = crowd.leaves(ROOM - crowd.room);
+            assert!(told.len() <= BULK.div_ceil(ROOM_LEAST), "{}", told.len());
+        }
+        let sent = crowd.all.iter().map(|(_, sent)| *sent);
+        let (least, most) = (sent.clone().min().unwrap(), sent.max().unwrap());
+        assert!(least >= 12 * ROOM_LEAST, "{least}");
+        assert!(most - least <= 2 * ROOM_LEAST, "{least} {most}");
+    }
+
+    #[test]
+    fn a_few_share_all_the_room() {
+        let mut crowd = Crowd::new(2);
+        crowd.come(0, ROOM);
+        crowd.come(1, ROOM);
+        assert_eq!(crowd.leaves(ROOM - crowd.room), [0, 1]);
+        assert_eq!(crowd.come(0, ROOM), BULK / 2);
+        assert_eq!(crowd.come(1, ROOM), BULK / 2);
+    }
+
+    #[test]
+    fn one_that_had_less_than_its_share_does_not_wait() {
+        let mut crowd = Crowd::new(20);
+        for n in 0..20 {
+            crowd.come(n, ROOM);
+        }
+        // A shell that was quiet for a while.
+        for _ in 0..40 {
+            for n in crowd.leaves(ROOM - crowd.room) {
+                if n != 7 {
+                    crowd.come(n, ROOM);
+                }
+            }
+        }
+        assert_eq!(crowd.come(7, 10), 10);
+        // Soon after it has had its share, and no more than the others.
+        assert_eq!(crowd.come(7, ROOM), 0);
+    }
+
+    #[test]
+    fn who_is_behind_and_finds_nothing_is_told_first() {
+        let mut crowd = Crowd::new(3);
+        crowd.come(0, ROOM);
+        crowd.come(1, KEPT);
+        assert_eq!(crowd.come(2, 1), 0);
+        assert_eq!(crowd.leaves(ROOM_LEAST + KEPT), [2]);
+        assert_eq!(crowd.come(2, 1), 1);
+        assert_eq!(crowd.leaves(ROOM - crowd.room), [0]);
+    }
+
+    #[test]
+    fn who_is_told_and_does_not_come_holds_up_nobody() {
+        let mut crowd = Crowd::new(3);
+        crowd.come(0, ROOM);
+        crowd.come(1, KEPT);
+        crowd.come(2, 1);
+        assert_eq!(crowd.leaves(ROOM - crowd.room), [2, 0]);
+        crowd.come(1, ROOM);
+        // None of the two comes.
+        assert_eq!(crowd.leaves(ROOM - crowd.room), [1]);
+    }
+
+    #[test]
+    fn who_came_and_had_nothing_holds_up_nobody() {
+        let mut crowd = Crowd::new(2);
+        crowd.come(0, ROOM);
+        assert_eq!(crowd.leaves(BULK), [0]);
+        // It asks, and its source is empty.
+        let (turn, _) = &mut crowd.all[0];
+        assert_eq!(crowd.turns.ask(turn, ChannelId(0), ROOM), BULK);
+        assert_eq!(crowd.come(1, ROOM), BULK);
+        assert!(!crowd.turns.is_idle());
+        assert_eq!(crowd.leaves(BULK), [1]);
     }
 
     #[test]
     fn who_is_gone_is_not_told() {
-        let mut turns = Turns::new();
-        turns.wait(&mut Turn::default(), ChannelId(1));
-        turns.leave(ChannelId(1));
-        assert!(turns.begin(ROOM, None).is_empty());
-    }
-
-    #[test]
-    fn one_who_is_told_and_does_not_come_holds_up_nobody() {
-        let mut turns = Turns::new();
-        let (mut lazy, mut keen) = (Turn::default(), Turn::default());
-        let (lazy_id, keen_id) = (ChannelId(1), ChannelId(2));
-        turns.wait(&mut lazy, lazy_id);
-        assert_eq!(turns.begin(limits::BACKLOG, None), [lazy_id]);
-        // The first never comes; all that was queued has left.
-        turns.wait(&mut keen, keen_id);
-        assert_eq!(turns.begin(limits::BACKLOG, None), [keen_id]);
-    }
-
-    #[test]
-    fn a_share_ends_with_its_round_though_nobody_waits() {
-        let mut turns = Turns::new();
-        let ids = [ChannelId(1), ChannelId(2)];
-        let mut all = [Turn::default(), Turn::default()];
-        for (id, turn) in ids.into_iter().zip(&mut all) {
-            turns.wait(turn, id);
-        }
-        assert_eq!(turns.begin(ROOM, None), ids);
-        for (id, turn) in ids.into_iter().zip(&mut all) {
-            turn.told();
-            assert_eq!(turns.ask(turn, id, ROOM), ROOM / 2);
-            turns.used(turn, ROOM / 2);
-        }
-        // Both used their shares, all of it has left, and nobody waits: there
-        // is nobody who would tell one that waited now.
-        assert!(turns.begin(ROOM, Some(ids[0])).is_empty());
-        assert_eq!(turns.ask(&all[0], ids[0], ROOM), ROOM);
+        let mut crowd = Crowd::new(2);
+        crowd.come(0, ROOM);
+        crowd.come(1, ROOM);
+        assert_eq!(crowd.leaves(ROOM - crowd.room), [0, 1]);
+        crowd.come(0, ROOM);
+        crowd.turns.leave(ChannelId(0));
+        crowd.turns.leave(ChannelId(1));
+        assert!(crowd.turns.is_idle());
+        assert_eq!(crowd.leaves(ROOM - crowd.room), []);
     }
 }

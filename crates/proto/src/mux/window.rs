@@ -153,9 +153,10 @@ impl WindowBudget {
     }
 
     /// The window for a new channel that would like `wanted`: less when much
-    /// of the budget is used, but never less than a channel needs to work.
+    /// is given out already, but never less than a channel needs to work.
     pub(super) fn first(&mut self, wanted: u32) -> ReceiveWindow {
-        let share = u32::try_from(self.left() / 8).unwrap_or(u32::MAX);
+        let total = self.total.min(limits::WINDOW_FIRST_TOTAL);
+        let share = u32::try_from(total.saturating_sub(self.used) / 8).unwrap_or(u32::MAX);
         let size = wanted.min(share.max(limits::WINDOW_LEAST));
         self.used = self.used.saturating_add(u64::from(size));
         ReceiveWindow::new(size)
