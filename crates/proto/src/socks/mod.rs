@@ -3,7 +3,8 @@
 //! address or to a name that is looked up at the far end.
 //!
 //! A [`Dialog`] is fed what the client says until it names where the client
-//! wants to go; then it words the answer. it holds less than [`MOST`] bytes beside what it was fed last.
+//! wants to go; then it words the answer. It holds less than
+//! [`MOST`] bytes beside what it was fed last.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
