@@ -39,6 +39,7 @@ pub mod sftp;
 mod shared;
 #[cfg(test)]
 mod tests;
+pub mod x11;
 
 pub use carrick_proto as proto;
 pub use carrick_proto::mux::{GlobalAnswer, GlobalRequest, Open, OpenReason, PtySize, Request};

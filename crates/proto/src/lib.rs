@@ -30,6 +30,7 @@ pub mod mux;
 mod output;
 pub mod socks;
 pub mod transport;
+pub mod x11;
 
 pub use connection::{
     Channels, Client, ClientConfig, CommonConfig, Connection, KeepAlive, Server, ServerConfig, Side,
