@@ -167,14 +167,10 @@ pub fn unbuilt_in(options: &Options) -> Option<&'static str> {
 
 /// Says what the daemon goes without.
 pub fn warn_of_absent(options: &Options) {
-    let absent: [(&str, bool); 2] = [
-        ("X11Forwarding", options.x11_forwarding),
-        ("UsePAM", options.use_pam),
-    ];
-    for (name, asked) in absent {
-        if asked && let Some(origin) = options.set_keywords().origin(name) {
-            info!("{origin}: Unsupported option {name}");
-        }
+    if options.use_pam
+        && let Some(origin) = options.set_keywords().origin("UsePAM")
+    {
+        info!("{origin}: Unsupported option UsePAM");
     }
 }
 

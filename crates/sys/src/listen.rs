@@ -50,6 +50,17 @@ fn at<T>(step: Step, outcome: rustix::io::Result<T>) -> Result<T, Failure> {
 
 /// Listens at `address`, of that family alone.
 pub fn tcp(address: SocketAddr) -> Result<TcpListener, Failure> {
+    tcp_at(address, true)
+}
+
+/// As [`tcp`], where no connection of one that listened there before may be
+/// left, and nobody may listen beside us: for all addresses of a port that any
+/// user can have.
+pub fn tcp_alone(address: SocketAddr) -> Result<TcpListener, Failure> {
+    tcp_at(address, false)
+}
+
+fn tcp_at(address: SocketAddr, reuse: bool) -> Result<TcpListener, Failure> {
     let family = if address.is_ipv4() {
         AddressFamily::INET
     } else {
@@ -61,7 +72,7 @@ pub fn tcp(address: SocketAddr) -> Result<TcpListener, Failure> {
         socket_with(family, SocketType::STREAM, flags, None),
     )?;
     // What fails here shows when the address is taken.
-    let _ = sockopt::set_socket_reuseaddr(&socket, true);
+    let _ = sockopt::set_socket_reuseaddr(&socket, reuse);
     if address.is_ipv6() {
         let _ = sockopt::set_ipv6_v6only(&socket, true);
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 use carrick_keys::matching::{pattern, pattern_list};
 
 use super::chroot::Outside;
+use super::forward::display::Display;
 use crate::rpc::broker::{Run, Start};
 
 /// Where programs are looked for.
@@ -81,6 +82,8 @@ pub struct Surroundings<'a> {
     pub steps: Option<&'a Path>,
     /// The socket that leads to the client's agent.
     pub agent: Option<&'a Path>,
+    /// The display that leads to the client's.
+    pub display: Option<&'a Display>,
     /// What was taken in from outside of a changed root directory.
     pub outside: Option<&'a Outside>,
 }
@@ -90,7 +93,11 @@ pub struct Surroundings<'a> {
 pub fn make(start: &Start, run: &Run, around: &Surroundings<'_>, original: Option<&[u8]>) -> Env {
     let mut env = Env::default();
     let Surroundings {
-        tty, steps, agent, ..
+        tty,
+        steps,
+        agent,
+        display,
+        ..
     } = *around;
     let (account, rules) = (&start.account, &start.rules);
     for (name, value) in &run.env {
@@ -115,6 +122,9 @@ pub fn make(start: &Start, run: &Run, around: &Surroundings<'_>, original: Optio
         && !term.is_empty()
     {
         env.set("TERM", term);
+    }
+    if let Some(display) = display {
+        env.set("DISPLAY", display.name());
     }
     if let Some(allowed) = &rules.user_environment {
         for (name, value) in &start.permissions.environment {
@@ -192,6 +202,7 @@ pub(super) mod tests {
                 bind_mask: 0o177,
                 bind_unlink: false,
             },
+            x11: None,
             permissions: Permissions::default(),
             steps: None,
             peer: ("192.0.2.1".into(), 1234),
@@ -225,6 +236,7 @@ pub(super) mod tests {
                 tty: Some(("/dev/pts/9", "xterm")),
                 steps: Some(Path::new("/tmp/x")),
                 agent: Some(Path::new("/tmp/a")),
+                display: None,
                 outside: None,
             },
             None,

@@ -1,11 +1,11 @@
 //! What is run for a request, and how it is started.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use carrick_sys::process::own_executable;
 use rustix::process::{Pid, Signal};
@@ -24,7 +24,11 @@ const SYSTEM_RC: &str = "/etc/ssh/sshrc";
 const SH: &str = "/bin/sh";
 /// What it does in a changed root directory, where it cannot be this program:
 /// the rc file, and then the rest of its arguments.
-const RC_BY_SHELL: &str = "eval \"$1\" </dev/null; shift; exec \"$@\"";
+const RC_BY_SHELL: &str = "printf %s \"$CARRICK_RC_INPUT\" | (unset CARRICK_RC_INPUT; eval \"$1\"); \
+                           unset CARRICK_RC_INPUT; shift; exec \"$@\"";
+/// Where rc files' standard input is on its way there: a cookie in it is not for
+/// the eyes of other users, who can see arguments but no variables.
+const RC_INPUT: &str = "CARRICK_RC_INPUT";
 
 /// A program to start.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub struct Plan {
     argv0: OsString,
     args: Vec<OsString>,
     rc: Option<OsString>,
+    /// What it finds on its standard input.
+    rc_input: String,
     env: Env,
     /// Where it starts.
     pub directory: PathBuf,
@@ -87,6 +93,7 @@ impl Plan {
             argv0: OsString::new(),
             args: Vec::new(),
             rc: None,
+            rc_input: String::new(),
             env,
             directory: home.clone(),
             program: shell.clone(),
@@ -109,6 +116,12 @@ impl Plan {
             && rules.user_rc
             && start.permissions.user_rc;
         plan.rc = rc_line(&home, &shell, own);
+        if let Some(display) = around.display {
+            match &plan.rc {
+                Some(_) => plan.rc_input = display.for_rc(),
+                None => (plan.rc, plan.rc_input) = display.for_xauth(),
+            }
+        }
         plan.override_for(start, around);
         Ok(plan)
     }
@@ -201,6 +214,10 @@ impl Plan {
             .env_clear()
             .envs(self.env.iter())
             .current_dir(&self.directory);
+        if self.rc.is_some() {
+            // After the client's and the user's variables: it is none of them.
+            command.env(RC_INPUT, &self.rc_input);
+        }
         command
     }
 }
@@ -268,15 +285,22 @@ pub fn after_rc(args: &[OsString]) -> u8 {
     let [rc, program, argv0, rest @ ..] = args else {
         return 255;
     };
-    let ran = Command::new(SH)
-        .arg("-c")
-        .arg(rc)
-        .stdin(std::process::Stdio::null())
-        .status();
+    let input = std::env::var_os(RC_INPUT).unwrap_or_default();
+    let mut command = Command::new(SH);
+    command.arg("-c").arg(rc).env_remove(RC_INPUT);
+    let ran = command.stdin(Stdio::piped()).spawn().and_then(|mut child| {
+        if let Some(mut stdin) = child.stdin.take() {
+            // It need not read it.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        child.wait()
+    });
     if let Err(problem) = ran {
         eprintln!("Could not run {}: {problem}", rc.to_string_lossy());
     }
-    let problem = Command::new(program).arg0(argv0).args(rest).exec();
+    let mut command = Command::new(program);
+    command.arg0(argv0).args(rest).env_remove(RC_INPUT);
+    let problem = command.exec();
     eprintln!("{}: {problem}", program.to_string_lossy());
     1
 }
@@ -328,6 +352,7 @@ mod tests {
         tty: None,
         steps: None,
         agent: None,
+        display: None,
         outside: None,
     };
 

@@ -311,6 +311,7 @@ impl<'a> Broker<'a> {
             Ask::Forget(id) => {
                 self.waiting.retain(|run| run.session != id);
                 self.sessions.remove(&id);
+                self.forwarding.hide(id);
                 Ok(())
             }
             Ask::Agent(id) => match self.lend_agent() {
@@ -320,6 +321,16 @@ impl<'a> Broker<'a> {
                     self.refuse(id)
                 }
             },
+            Ask::Show(show) => {
+                let id = show.session;
+                match self.forwarding.show(&self.start, show)? {
+                    Ok(()) => self.worker.send(&Answer::Shown(id), &[]),
+                    Err(why) => {
+                        why.log();
+                        self.refuse(id)
+                    }
+                }
+            }
             Ask::Dial(dial) => {
                 let news = self.forwarding.dial(&self.start, dial)?;
                 news.map_or(Ok(()), |news| self.tell(news))
@@ -363,6 +374,7 @@ impl<'a> Broker<'a> {
             tty: None,
             steps: self.steps.as_ref().map(Steps::path),
             agent: self.agent.as_ref().map(AgentSocket::path),
+            display: self.forwarding.display(id),
             outside: self.outside.as_ref(),
         };
         match session.run(&self.start, &run, around) {

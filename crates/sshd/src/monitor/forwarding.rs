@@ -5,6 +5,7 @@ use carrick_config::sshd::{Options, Permit};
 use carrick_config::words::{AddressFamily, AllowForwarding, GatewayPorts};
 
 use crate::rpc::forward::{Gateway, Rules};
+use crate::rpc::x11;
 use crate::settings::HOOKS;
 
 /// The rules for a user with these options.
@@ -36,6 +37,16 @@ pub fn rules(options: &Options) -> Rules {
         bind_mask: options.stream_local_bind_mask,
         bind_unlink: options.stream_local_bind_unlink,
     }
+}
+
+/// The rules of displays; `None`: there are none.
+pub fn x11(options: &Options) -> Option<x11::Rules> {
+    let wanted = options.x11_forwarding && !options.disable_forwarding;
+    wanted.then(|| x11::Rules {
+        offset: options.x11_display_offset,
+        localhost: options.x11_use_localhost,
+        xauth: options.xauth_location.clone(),
+    })
 }
 
 /// Where one may go. An entry that cannot be read was refused as the
@@ -80,6 +91,21 @@ mod tests {
         assert_eq!(ways(&one), (false, false, true, true));
         let none = of(|o| o.disable_forwarding = true);
         assert_eq!(ways(&none), (false, false, false, false));
+    }
+
+    #[test]
+    fn displays() {
+        let of = |change: fn(&mut Options)| {
+            let mut options = Options::default();
+            change(&mut options);
+            x11(&options)
+        };
+        assert_eq!(of(|_| {}), None);
+        let rules = of(|o| o.x11_forwarding = true).unwrap();
+        assert_eq!((rules.offset, rules.localhost), (10, true));
+        assert_eq!(rules.xauth.as_deref(), Some("/usr/bin/xauth"));
+        let none = of(|o| (o.x11_forwarding, o.disable_forwarding) = (true, true));
+        assert_eq!(none, None);
     }
 
     #[test]

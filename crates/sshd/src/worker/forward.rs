@@ -62,7 +62,8 @@ impl Forwarder {
         })
     }
 
-    fn number(&self) -> u32 {
+    /// A number that means nothing to the broker yet.
+    pub fn number(&self) -> u32 {
         // 2^32 connections through one connection are not seen in practice;
         // should it come to that, the broker ends it where two are the same.
         self.next.fetch_add(1, Ordering::Relaxed)
@@ -239,7 +240,7 @@ impl Forwarder {
 
 /// Joins a channel with a socket. How that ends matters to the two alone, and
 /// they know.
-async fn join(channel: Channel<Server>, fd: OwnedFd, tcp: bool) {
+pub(super) async fn join(channel: Channel<Server>, fd: OwnedFd, tcp: bool) {
     let outcome = if tcp {
         match TcpStream::from_std(fd.into()) {
             Ok(stream) => channel.join_tcp(stream).await,

@@ -25,6 +25,7 @@ pub mod relay;
 pub mod session;
 pub mod stream;
 pub mod trace;
+pub mod x11;
 
 use std::io;
 use std::os::fd::OwnedFd;

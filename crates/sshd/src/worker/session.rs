@@ -11,7 +11,8 @@ use std::time::Duration;
 use carrick::agent::Names;
 use carrick::proto::KeepAlive;
 use carrick::{
-    Channel, Connection, Error, IncomingRequest, Open, OpenReason, PtySize, Request, Server, Stream,
+    Channel, Connection, Error, IncomingRequest, Open, OpenReason, PtySize, Request, Secret,
+    Server, Stream,
 };
 use carrick_keys::matching::pattern;
 use carrick_sys::pty;
@@ -25,9 +26,11 @@ use super::forward::Forwarder;
 use super::line::{Line, News};
 use super::relay::{self, Fd, Sink};
 use super::stream::watch;
+use super::x11::Displays;
 use crate::log::debug;
 use crate::rpc::broker::{Answer, Ask, Exit, Program, Run, Terminal};
 use crate::rpc::postauth;
+use crate::rpc::x11::Show;
 
 /// The longest command: the system starts none that is longer.
 const COMMAND: usize = 128 * 1024;
@@ -47,6 +50,7 @@ struct Broker {
     waiting: Mutex<HashMap<u32, UnboundedSender<News>>>,
     accept_env: Vec<String>,
     agent: AgentDoor,
+    displays: Displays,
     forwarder: Arc<Forwarder>,
 }
 
@@ -60,6 +64,7 @@ pub async fn serve(connection: Connection<Server>, granted: Granted) -> io::Resu
         waiting: Mutex::default(),
         accept_env: granted.session.accept_env,
         agent: AgentDoor::new(connection.clone()),
+        displays: Displays::new(connection.clone()),
     });
     let most = usize::try_from(granted.session.max_sessions).unwrap_or(usize::MAX);
     let listen = broker.listen();
@@ -136,6 +141,7 @@ impl Broker {
             | Answer::Running(id)
             | Answer::Refused(id)
             | Answer::Agent(id)
+            | Answer::Shown(id)
             | Answer::Exited((id, _)) => id,
             Answer::AgentProgram => {
                 return fds.into_iter().for_each(|fd| self.agent.enter(fd));
@@ -149,8 +155,13 @@ impl Broker {
             Answer::Listening((id, port)) => return self.forwarder.listening(id, Ok(port)),
             Answer::NotListening((id, why)) => return self.forwarder.listening(id, Err(why)),
             Answer::Visitor(visitor) => {
+                let to_display = self.displays.are_visited_by(&visitor);
                 for fd in fds {
-                    self.forwarder.visitor(visitor.clone(), fd);
+                    if to_display {
+                        self.displays.enter(visitor.clone(), fd);
+                    } else {
+                        self.forwarder.visitor(visitor.clone(), fd);
+                    }
                 }
                 return;
             }
@@ -223,6 +234,24 @@ impl Session {
                     incoming.reply(ok);
                     continue;
                 }
+                Request::X11 {
+                    single,
+                    protocol,
+                    cookie,
+                    screen,
+                } => {
+                    let show = Show {
+                        session: self.id,
+                        listener: self.broker.forwarder.number(),
+                        single: *single,
+                        protocol: protocol.clone(),
+                        cookie: Secret::from(cookie.as_slice()),
+                        screen: *screen,
+                    };
+                    let ok = self.make_display(show).await;
+                    incoming.reply(ok);
+                    continue;
+                }
                 Request::Env { name, value } => {
                     let ok = self.take_variable(name, value);
                     incoming.reply(ok);
@@ -290,6 +319,19 @@ impl Session {
         };
         self.terminal = watched(fd, Interest::READABLE).ok();
         self.terminal.is_some()
+    }
+
+    /// Makes a display that leads to the client's.
+    async fn make_display(&mut self, show: Show) -> bool {
+        let listener = show.listener;
+        // Before somebody can come.
+        self.broker.displays.expect(listener, self.id);
+        let asked = self.broker.line.ask(&Ask::Show(show)).await.is_ok();
+        let shown = asked && matches!(self.news.recv().await, Some((Answer::Shown(_), _)));
+        if !shown {
+            self.broker.displays.refused(listener);
+        }
+        shown
     }
 
     /// Lets the session's programs reach the client's agent.
@@ -420,6 +462,7 @@ impl Session {
         if let Ok(mut waiting) = self.broker.waiting.lock() {
             waiting.remove(&self.id);
         }
+        self.broker.displays.forget(self.id);
         // Without a broker there is nothing to forget.
         let _ = self.broker.line.ask(&Ask::Forget(self.id)).await;
     }

@@ -63,6 +63,8 @@ pub struct Listener {
     port: u16,
     sockets: Vec<Socket>,
     resume: Option<Instant>,
+    /// How many may still connect, where that is bounded.
+    left: Option<usize>,
 }
 
 enum Socket {
@@ -121,7 +123,25 @@ impl Listener {
             port,
             sockets,
             resume: None,
+            left: None,
         })
+    }
+
+    /// For a display, with sockets that listen already; `single`: one may
+    /// connect.
+    pub fn display(id: u32, port: u16, sockets: Vec<TcpListener>, single: bool) -> Self {
+        Self {
+            id,
+            port,
+            sockets: sockets.into_iter().map(Socket::Tcp).collect(),
+            resume: None,
+            left: single.then_some(1),
+        }
+    }
+
+    /// Nobody may connect any more.
+    pub fn is_spent(&self) -> bool {
+        self.left == Some(0)
     }
 
     /// Listens at a Unix socket.
@@ -135,6 +155,7 @@ impl Listener {
                 port: 0,
                 sockets: vec![Socket::Unix(listener)],
                 resume: None,
+                left: None,
             }),
             Err((step, problem)) => {
                 let why = strerror(&problem);
@@ -186,6 +207,9 @@ impl Listener {
                 continue;
             }
             for _ in 0..AT_ONCE {
+                if self.left == Some(0) {
+                    break;
+                }
                 match accept_one(socket) {
                     Ok((visitor, from)) => {
                         let visitor_of = Visitor {
@@ -193,6 +217,7 @@ impl Listener {
                             from,
                         };
                         news.push((Answer::Visitor(visitor_of), Some(visitor)));
+                        self.left = self.left.map(|left| left.saturating_sub(1));
                     }
                     // Gone again.
                     Err(Errno::INTR | Errno::CONNABORTED) => {}

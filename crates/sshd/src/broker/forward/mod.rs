@@ -10,6 +10,7 @@
 //! are looked up by threads ([`resolve`]).
 
 pub mod dial;
+pub mod display;
 pub mod listen;
 pub mod policy;
 pub mod resolve;
@@ -22,10 +23,12 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 
 use self::dial::Dialling;
+use self::display::Display;
 use self::listen::{Listener, Waiting};
 use self::resolve::{Outcome, Resolver};
 use crate::rpc::broker::{Answer, Start};
 use crate::rpc::forward::{DIALS, Dial, LISTENERS, Listen, Place, Refusal};
+use crate::rpc::x11::Show;
 
 /// What is to be told to the worker, with the descriptor that goes with it.
 pub type News = (Answer, Option<OwnedFd>);
@@ -44,6 +47,8 @@ pub struct Forwarding {
     listeners: Vec<Listener>,
     /// Listeners whose addresses are being looked up.
     waiting: Vec<Waiting>,
+    /// Of sessions; each has a listener.
+    displays: Vec<Display>,
     resolver: Resolver<Asker>,
 }
 
@@ -100,15 +105,9 @@ impl Forwarding {
 
     /// Begins to listen, as for [`Self::dial`].
     pub fn listen(&mut self, start: &Start, ask: Listen) -> io::Result<Option<News>> {
-        let known = self.listeners.iter().map(Listener::id);
-        if known
-            .chain(self.waiting.iter().map(|waiting| waiting.id))
-            .any(|id| id == ask.id)
-        {
-            return Err(io::Error::other("a number for two listeners"));
-        }
+        self.check_unused(ask.id)?;
         let refused = |why| Ok(Some((Answer::NotListening((ask.id, why)), None)));
-        if self.listeners.len() + self.waiting.len() >= LISTENERS {
+        if self.are_too_many() {
             return refused(Refusal::TooMany);
         }
         if let Err(why) = policy::may_listen(start, &ask) {
@@ -147,6 +146,55 @@ impl Forwarding {
                     }
                 }
             }
+        }
+    }
+
+    /// Whether a number of the worker's means no listener yet.
+    fn check_unused(&self, id: u32) -> io::Result<()> {
+        let known = self.listeners.iter().map(Listener::id);
+        let waiting = self.waiting.iter().map(|waiting| waiting.id);
+        if known.chain(waiting).any(|known| known == id) {
+            return Err(io::Error::other("a number for two listeners"));
+        }
+        Ok(())
+    }
+
+    fn are_too_many(&self) -> bool {
+        self.listeners.len() + self.waiting.len() >= LISTENERS
+    }
+
+    /// Makes a display for a session: `Err`, why it has none. A request out of
+    /// place is an error.
+    pub fn show(&mut self, start: &Start, ask: Show) -> io::Result<Result<(), display::Refused>> {
+        self.check_unused(ask.listener)?;
+        if self.display(ask.session).is_some() {
+            return Ok(Err(display::Refused::Active(ask.session)));
+        }
+        if self.are_too_many() {
+            return Ok(Err(display::Refused::TooMany));
+        }
+        Ok(Display::make(start, ask).map(|(display, listener)| {
+            self.displays.push(display);
+            self.listeners.push(listener);
+        }))
+    }
+
+    /// A session's display.
+    pub fn display(&self, session: u32) -> Option<&Display> {
+        let mut displays = self.displays.iter();
+        displays.find(|display| display.session() == session)
+    }
+
+    /// Takes a session's display away. Programs that have connected to it stay
+    /// connected, for as long as the client lets them.
+    pub fn hide(&mut self, session: u32) {
+        while let Some(at) = self
+            .displays
+            .iter()
+            .position(|one| one.session() == session)
+        {
+            let gone = self.displays.swap_remove(at);
+            self.unlisten(gone.listener());
         }
     }
 
@@ -204,6 +252,7 @@ impl Forwarding {
         for listener in &mut self.listeners {
             listener.accept(&mut next, &mut news);
         }
+        self.listeners.retain(|listener| !listener.is_spent());
         for dial in ready {
             let next = dial.ready();
             news.extend(self.go_on(next));
