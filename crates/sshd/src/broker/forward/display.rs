@@ -33,9 +33,9 @@ use crate::rpc::broker::Start;
 use crate::rpc::x11::{Rules, Show};
 
 /// The port of display 0.
-const FIRST_PORT: u32 = 6000;
-/// How many numbers are tried.
-const NUMBERS: u32 = 1000;
+const FIRST_PORT: u16 = 6000;
+/// Numbers are below this.
+const NUMBERS: u16 = 1000;
 /// The longest protocol and the longest cookie; `xauth` reads lines that are not
 /// much longer.
 const LONGEST: usize = 512;
@@ -174,13 +174,10 @@ impl Display {
 
 /// Listens for the first number that is free at every address: the number, the
 /// port, the sockets.
-fn listen(rules: &Rules, ipv4: Option<bool>) -> Result<(u32, u16, Vec<TcpListener>), Refused> {
-    let last_port = rules.offset.checked_add(FIRST_PORT + NUMBERS);
-    if last_port.is_none_or(|port| port > u32::from(u16::MAX)) {
-        return Err(Refused::NoNumber);
-    }
-    for number in rules.offset..rules.offset + NUMBERS {
-        let port = u16::try_from(FIRST_PORT + number).map_err(|_| Refused::NoNumber)?;
+fn listen(rules: &Rules, ipv4: Option<bool>) -> Result<(u16, u16, Vec<TcpListener>), Refused> {
+    let first = u16::try_from(rules.offset).map_err(|_| Refused::NoNumber)?;
+    for number in first..NUMBERS {
+        let port = FIRST_PORT + number;
         match at(port, rules.localhost, ipv4) {
             Ok(sockets) if sockets.is_empty() => return Err(Refused::NoNumber),
             Ok(sockets) => return Ok((number, port, sockets)),
@@ -228,6 +225,7 @@ mod tests {
     use super::super::Forwarding;
     use super::*;
     use crate::broker::env::tests::start;
+    use crate::rpc::broker::Answer;
     use std::net::TcpStream;
 
     fn ask(session: u32) -> Show {
@@ -261,7 +259,7 @@ mod tests {
 
     #[test]
     fn each_session_has_one_until_it_is_over() {
-        let (mut forwarding, start) = (Forwarding::default(), permitting(2000));
+        let (mut forwarding, start) = (Forwarding::default(), permitting(600));
         assert_eq!(forwarding.show(&start, ask(1)).unwrap(), Ok(()));
         assert_eq!(forwarding.show(&start, ask(2)).unwrap(), Ok(()));
         let again = Show {
@@ -288,9 +286,29 @@ mod tests {
     }
 
     #[test]
+    fn a_single_connection_is_the_last() {
+        let (mut forwarding, start) = (Forwarding::default(), permitting(950));
+        let single = Show {
+            single: true,
+            ..ask(1)
+        };
+        assert_eq!(forwarding.show(&start, single).unwrap(), Ok(()));
+        let port = port_of(forwarding.display(1).unwrap());
+        let _both = [0; 2].map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap());
+        let fired = vec![true; forwarding.watched().count()];
+        let news = forwarding.serve(&fired);
+        assert_eq!(news.len(), 1);
+        assert!(matches!(&news[0], (Answer::Visitor(visitor), Some(_)) if visitor.listener == 101));
+        assert_eq!(forwarding.watched().count(), 0);
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+        // The session keeps the name, and may not have another.
+        assert!(forwarding.display(1).is_some());
+    }
+
+    #[test]
     fn what_is_forbidden_or_no_cookie_is_refused() {
         let refused = |change: fn(&mut Start), ask| {
-            let mut start = permitting(2100);
+            let mut start = permitting(900);
             change(&mut start);
             Display::make(&start, ask).err()
         };
@@ -302,7 +320,7 @@ mod tests {
             Some(Refused::Config)
         );
         fn with(change: fn(&mut Rules)) -> Option<Refused> {
-            let mut start = permitting(2100);
+            let mut start = permitting(900);
             change(start.x11.as_mut().unwrap());
             Display::make(&start, ask(1)).err()
         }
@@ -312,9 +330,8 @@ mod tests {
             with(|rules| rules.xauth = Some("/nowhere".into())),
             no_xauth
         );
-        for offset in [65535 - 6999, 60000, u32::MAX] {
-            let mut start = permitting(offset);
-            start.x11.as_mut().unwrap().offset = offset;
+        for offset in [1000, 60000, 70000, u32::MAX] {
+            let start = permitting(offset);
             assert_eq!(Display::make(&start, ask(1)).err(), Some(Refused::NoNumber));
         }
         let long = "a".repeat(LONGEST + 1);
@@ -334,22 +351,22 @@ mod tests {
 
     #[test]
     fn a_port_that_somebody_has_a_part_of_is_left_alone() {
-        let taken = TcpListener::bind("127.0.0.1:8210").unwrap();
-        let (display, _listener) = Display::make(&permitting(2210), ask(1)).ok().unwrap();
-        assert!(port_of(&display) > 8210);
+        let taken = TcpListener::bind("127.0.0.1:6710").unwrap();
+        let (display, _listener) = Display::make(&permitting(710), ask(1)).ok().unwrap();
+        assert!(port_of(&display) > 6710);
         // Not even the other family's address was kept.
         drop(taken);
-        TcpListener::bind("[::]:8210")
-            .or_else(|_| TcpListener::bind("0.0.0.0:8210"))
+        TcpListener::bind("[::]:6710")
+            .or_else(|_| TcpListener::bind("0.0.0.0:6710"))
             .unwrap();
     }
 
     #[test]
     fn what_the_session_keeps() {
-        let (display, _listener) = Display::make(&permitting(2300), ask(1)).ok().unwrap();
+        let (display, _listener) = Display::make(&permitting(800), ask(1)).ok().unwrap();
         let (line, input) = display.for_xauth();
         assert_eq!(line.unwrap(), "'/bin/sh' -q -");
-        let number = u32::from(port_of(&display)) - 6000;
+        let number = port_of(&display) - 6000;
         assert_eq!(
             input,
             format!("remove unix:{number}.1\nadd unix:{number}.1 MIT-MAGIC-COOKIE-1 00ff\n")
