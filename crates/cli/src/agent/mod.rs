@@ -14,6 +14,8 @@ mod jobs;
 mod place;
 mod serve;
 
+pub(crate) use place::new_folder;
+
 use std::ffi::OsString;
 use std::io::{self, PipeWriter, Read as _};
 use std::os::fd::OwnedFd;

@@ -155,7 +155,9 @@ fn make_private(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn new_folder(parent: &Path) -> io::Result<PathBuf> {
+/// A new folder that only the user may enter, of a name that nobody could take
+/// before.
+pub(crate) fn new_folder(parent: &Path) -> io::Result<PathBuf> {
     for _ in 0..TRIES {
         let path = parent.join(format!("ssh-{}", random_letters(FOLDER_RANDOM_LEN)));
         match std::fs::DirBuilder::new().mode(0o700).create(&path) {

@@ -26,6 +26,7 @@ mod stdio;
 mod terminal;
 mod typed;
 pub(crate) mod uri;
+mod x11;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -160,14 +160,12 @@ pub(super) fn level(level: LogLevel) -> log::Level {
 /// not be what the user thinks it is. What merely makes it faster or more
 /// comfortable is left out with a word in the log.
 pub(super) fn refuse_unbuilt(options: &Options) -> Result<(), String> {
-    let display = std::env::var_os("DISPLAY").is_some_and(|d| !d.is_empty());
     let refused = [
         (
             "CanonicalizeHostname",
             options.canonicalize_hostname != CanonicalizeHostname::No,
         ),
         ("ChannelTimeout", !options.channel_timeouts.is_empty()),
-        ("ForwardX11", options.forward_x11 && display),
         ("Tunnel", options.tunnel != Tunnel::No),
     ];
     for (keyword, wanted) in refused {

@@ -6,11 +6,14 @@ use carrick::{Asked, Channel, Connection, PtySize, Request};
 use carrick_sys::termios::Modes;
 
 use super::relay::{What, pty_size};
+use super::x11;
 use crate::log::{debug, error};
 use crate::text::os_error;
 
 /// What a session is to be.
 pub(super) struct Wanted {
+    /// Asks for the display to be lent to it.
+    pub(super) display: Option<Request>,
     /// The agent is lent to it.
     pub(super) agent: bool,
     pub(super) terminal: Option<Terminal>,
@@ -76,6 +79,9 @@ pub(super) fn make(
 ) -> Result<Vec<(What, Asked)>, carrick::Error> {
     let id = channel.id();
     let mut asked = Vec::new();
+    if let Some(request) = wanted.display {
+        x11::warn_if_refused(channel, channel.request_later(request)?);
+    }
     if wanted.agent {
         debug!("Requesting authentication agent forwarding.");
         channel.notify(connection.agent_names().request())?;

@@ -20,6 +20,7 @@ use super::lend::Lender;
 use super::mux::{self, Command, Joined};
 use super::session::{self, Plan, Work};
 use super::terminal::Restore;
+use super::x11::Display;
 use super::{FAILED, SOFTWARE, fault, options, reach};
 use crate::connect;
 use crate::connect::hostkey::{Accepted, HostCheck, Refusal};
@@ -121,6 +122,7 @@ fn converse_through(options: &'static Options, work: Work, socket: UnixStream) -
         work,
         remote: Remote::proxied(),
         lender: None,
+        x11: None,
         started: Instant::now(),
         shared: true,
     };
@@ -250,6 +252,7 @@ where
         work,
         remote: way.remote,
         lender: Lender::new(options, binding),
+        x11: Display::new(options),
         started: way.started,
         shared: false,
     };

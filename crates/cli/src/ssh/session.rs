@@ -13,9 +13,10 @@ use carrick_sys::tty;
 use super::fault::{Phase, Remote};
 use super::forward::{Forwards, stdio};
 use super::lend::{self, Lender};
-use super::mux::Master;
+use super::mux::{Lent, Master};
 use super::relay::{Ended, Relay, Setup, Signals, tell_killed};
 use super::requests::{self, Program, Terminal, Wanted};
+use super::x11::{self, Display};
 use super::{FAILED, background, env, fault, terminal};
 use crate::connect;
 use crate::log::{self, Level, debug, error, info, log, verbose};
@@ -38,6 +39,8 @@ pub(super) struct Plan {
     pub(super) remote: Remote,
     /// Lends the user's agent, if that is wanted.
     pub(super) lender: Option<Arc<Lender>>,
+    /// The display, if it is lent.
+    pub(super) x11: Option<Arc<Display>>,
     pub(super) started: Instant,
     /// The connection is another program's, which is its master.
     pub(super) shared: bool,
@@ -63,10 +66,15 @@ pub(super) fn wants_tty(options: &Options, has_command: bool) -> bool {
 
 /// Runs the session; the result is the exit status.
 pub(super) async fn run(connection: Connection, plan: Plan) -> u8 {
-    tokio::spawn(serve_opens(connection.clone(), plan.lender.clone()));
     tokio::spawn(refuse_globals(connection.clone()));
     let status = match Forwards::start(&connection, plan.options) {
         Some(forwards) => {
+            tokio::spawn(serve_opens(
+                connection.clone(),
+                plan.lender.clone(),
+                plan.x11.clone(),
+                forwards.clone(),
+            ));
             let work = with_forwards(&connection, &forwards, &plan);
             forwards.unless_broken(work).await.unwrap_or(FAILED)
         }
@@ -82,11 +90,14 @@ pub(super) async fn run(connection: Connection, plan: Plan) -> u8 {
 
 async fn with_forwards(connection: &Connection, forwards: &Forwards, plan: &Plan) -> u8 {
     let options = plan.options;
-    let lends = plan.lender.is_some();
+    let lent = Lent {
+        agent: plan.lender.is_some(),
+        display: plan.x11.clone(),
+    };
     let master = if plan.shared {
         None
     } else {
-        match Master::start(connection, options, forwards, lends) {
+        match Master::start(connection, options, forwards, lent) {
             Ok(master) => master,
             Err(()) => return FAILED,
         }
@@ -251,7 +262,7 @@ async fn with_channel(
         forwards: forwards.clone(),
     };
     // Requests first: the end of input must come after the command.
-    let asked = requests::make(connection, &channel, wanted(plan));
+    let asked = requests::make(connection, &channel, wanted(plan).await);
     let relay = asked.and_then(|asked| {
         let mut relay = Relay::new(connection.clone(), channel, &setup)?;
         for (what, reply) in asked {
@@ -306,7 +317,7 @@ async fn outlast(
 }
 
 /// What the session is to be.
-fn wanted(plan: &Plan) -> Wanted {
+async fn wanted(plan: &Plan) -> Wanted {
     let options = plan.options;
     let terminal = plan.work.tty.then(|| {
         let term = std::env::var("TERM").unwrap_or_default();
@@ -317,6 +328,10 @@ fn wanted(plan: &Plan) -> Wanted {
     }
     let subsystem = options.session_type == SessionType::Subsystem;
     Wanted {
+        display: match &plan.x11 {
+            Some(display) => display.request().await,
+            None => None,
+        },
         agent: plan.lender.is_some(),
         terminal,
         env: env::to_send(options),
@@ -376,12 +391,18 @@ fn rate(bytes: u64, seconds: f64) -> f64 {
     bytes as f64 / seconds
 }
 
-/// Channels that the server asks for: to the agent, if it is lent, and none
-/// else. Those of remote forwardings do not come here.
-async fn serve_opens(connection: Connection, lender: Option<Arc<Lender>>) {
+/// Channels that the server asks for: to the agent and the display, if they are
+/// lent, and none else. Those of remote forwardings do not come here.
+async fn serve_opens(
+    connection: Connection,
+    lender: Option<Arc<Lender>>,
+    display: Option<Arc<Display>>,
+    forwards: Forwards,
+) {
     while let Some(incoming) = connection.accept_open().await {
         match &incoming.kind {
             _ if agent::is_wanted_by(&incoming) => lend::lend(lender.as_ref(), incoming),
+            Open::X11 { .. } => x11::lend(display.as_ref(), incoming, &forwards),
             // Those for listeners of ours went to them.
             Open::ForwardedTcpip { port, .. } => {
                 error!("WARNING: Server requests forwarding for unknown listen_port {port}");

@@ -20,13 +20,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carrick::Connection;
+use carrick::forward::Originator;
 use carrick_config::forward::{ForwardKind, permitted_place};
 use carrick_config::ssh::{Options, PermitRemoteOpen};
 use carrick_config::types::{Endpoint, Forward, Target};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use self::open::Connections;
+use self::open::{Carried, Connections};
 use super::options::{System, ipv4_only};
 use crate::log::{debug, error, info, log};
 
@@ -254,6 +255,11 @@ impl Forwards {
             () = broken => None,
             outcome = work => Some(outcome),
         }
+    }
+
+    /// Counts a program in that draws on the user's display.
+    pub(super) fn carry_x11(&self, from: &Originator) -> Carried<'_> {
+        self.0.connections.begin_x11(from)
     }
 
     /// Whether connections are carried now.

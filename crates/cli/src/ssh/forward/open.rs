@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use carrick::forward::Originator;
 use carrick::proto::mux::ChannelId;
 use carrick_config::types::{Endpoint, Forward, Target};
 use tokio::sync::Notify;
@@ -24,15 +25,25 @@ struct Table {
 
 /// What is known of one.
 struct About {
-    forward: Arc<Forward>,
-    remote: bool,
-    /// The addresses of a TCP connection that was made to us: its own, ours.
-    ends: Option<(SocketAddr, SocketAddr)>,
+    kind: Kind,
     channel: Option<ChannelId>,
 }
 
+/// What it is carried for.
+enum Kind {
+    /// A listener here, or (`remote`) at the server.
+    Forward {
+        forward: Arc<Forward>,
+        remote: bool,
+        /// The addresses of a TCP connection that was made to us: its own, ours.
+        ends: Option<(SocketAddr, SocketAddr)>,
+    },
+    /// The user's display; where it comes from.
+    X11(Originator),
+}
+
 /// One of them, for as long as the value lives.
-pub(super) struct Carried<'a> {
+pub(in crate::ssh) struct Carried<'a> {
     all: &'a Connections,
     number: u64,
 }
@@ -42,20 +53,31 @@ impl Connections {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one in.
+    /// Counts one in that a listener is the beginning of.
     pub(super) fn begin(
         &self,
         forward: &Arc<Forward>,
         remote: bool,
         ends: Option<(SocketAddr, SocketAddr)>,
     ) -> Carried<'_> {
+        self.count_in(Kind::Forward {
+            forward: Arc::clone(forward),
+            remote,
+            ends,
+        })
+    }
+
+    /// Counts one in that leads to the user's display.
+    pub(super) fn begin_x11(&self, from: &Originator) -> Carried<'_> {
+        self.count_in(Kind::X11(from.clone()))
+    }
+
+    fn count_in(&self, kind: Kind) -> Carried<'_> {
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
         let about = About {
-            forward: Arc::clone(forward),
-            remote,
-            ends,
+            kind,
             channel: None,
         };
         table.open.insert(number, about);
@@ -89,7 +111,7 @@ impl Connections {
         for about in self.table().open.values() {
             if let Some(channel) = about.channel {
                 // Writing to a String cannot fail.
-                let _ = write!(text, "  #{channel} {}\r\n", about.line());
+                let _ = write!(text, "  #{channel} {}\r\n", about.kind.line());
             }
         }
         text
@@ -98,7 +120,7 @@ impl Connections {
 
 impl Carried<'_> {
     /// Its channel is open.
-    pub(super) fn opened(&self, channel: ChannelId) {
+    pub(in crate::ssh) fn opened(&self, channel: ChannelId) {
         if let Some(about) = self.all.table().open.get_mut(&self.number) {
             about.channel = Some(channel);
         }
@@ -117,29 +139,39 @@ impl Drop for Carried<'_> {
     }
 }
 
-impl About {
+impl Kind {
     fn line(&self) -> String {
+        let (forward, remote, ends) = match self {
+            Self::Forward {
+                forward,
+                remote,
+                ends,
+            } => (forward, *remote, ends),
+            Self::X11(Originator { address, port }) => {
+                return format!("x11: connect from {address} port {port}");
+            }
+        };
         let place = |at: &Endpoint| match at {
             Endpoint::Tcp { host, port } => {
                 format!("{} port {port}", host.as_deref().unwrap_or("localhost"))
             }
             Endpoint::Unix { path } => path.clone(),
         };
-        let to = match &self.forward.connect {
+        let to = match &forward.connect {
             Target::Socks => "*".to_owned(),
             Target::To(to) => place(to),
         };
-        let mut line = match &self.forward.listen {
-            Endpoint::Unix { path } if self.remote => {
+        let mut line = match &forward.listen {
+            Endpoint::Unix { path } if remote => {
                 format!("forwarded-streamlocal: listening {path} for {to}")
             }
-            Endpoint::Tcp { port, .. } if self.remote => {
+            Endpoint::Tcp { port, .. } if remote => {
                 format!("forwarded-tcpip: listening port {port} for {to}")
             }
             Endpoint::Tcp { port, .. } => format!("direct-tcpip: listening port {port} for {to}"),
             Endpoint::Unix { path } => format!("direct-tcpip: listening {path} for {to}"),
         };
-        if let Some((from, here)) = &self.ends {
+        if let Some((from, here)) = ends {
             // Writing to a String cannot fail.
             let _ = write!(
                 line,
@@ -178,22 +210,27 @@ mod tests {
         );
         let one = all.begin(&forward, false, Some(ends));
         let two = all.begin(&forward, true, None);
+        let three = all.begin_x11(&Originator {
+            address: "::1".into(),
+            port: 7,
+        });
         assert_eq!(all.about(), "");
         let line = all
             .table()
             .open
             .values()
-            .map(About::line)
+            .map(|about| about.kind.line())
             .collect::<Vec<_>>();
         assert_eq!(
             line,
             [
                 "direct-tcpip: listening port 8080 for h port 80, \
                  connect from 127.0.0.1 port 5 to 127.0.0.1 port 8080",
-                "forwarded-tcpip: listening port 8080 for h port 80"
+                "forwarded-tcpip: listening port 8080 for h port 80",
+                "x11: connect from ::1 port 7"
             ]
         );
-        drop(one);
+        drop((one, three));
         assert!(!all.is_empty());
         let waits = all.idle();
         tokio::join!(waits, async {

@@ -19,6 +19,7 @@ use super::socket::{self, ControlSocket, Unshared};
 use crate::log::{debug, error};
 use crate::prompt;
 use crate::ssh::forward::Forwards;
+use crate::ssh::x11::Display;
 use crate::text::os_error;
 
 /// Passengers at once; more are turned away.
@@ -35,12 +36,18 @@ struct Inner {
     options: &'static Options,
     connection: Connection,
     forwards: Forwards,
-    /// The agent is lent to whoever asks.
-    lends: bool,
+    lent: Lent,
     state: watch::Sender<State>,
     door: Mutex<Option<Door>>,
     sessions: Mutex<BTreeMap<u32, &'static str>>,
     known: Mutex<Known>,
+}
+
+/// What is lent to whoever asks.
+pub(in crate::ssh) struct Lent {
+    /// The agent.
+    pub(in crate::ssh) agent: bool,
+    pub(in crate::ssh) display: Option<Arc<Display>>,
 }
 
 /// The way in.
@@ -92,7 +99,7 @@ impl Master {
         connection: &Connection,
         options: &'static Options,
         forwards: &Forwards,
-        lends: bool,
+        lent: Lent,
     ) -> Result<Option<Self>, ()> {
         let path = match (&options.control_path, options.control_master) {
             (None, _) | (_, ControlMaster::No) => return Ok(None),
@@ -112,7 +119,7 @@ impl Master {
             options,
             connection: connection.clone(),
             forwards: forwards.clone(),
-            lends,
+            lent,
             state: watch::Sender::new(State::default()),
             door: Mutex::new(Some(door)),
             sessions: Mutex::default(),
@@ -153,8 +160,8 @@ impl Master {
         &self.0.forwards
     }
 
-    pub(super) fn lends(&self) -> bool {
-        self.0.lends
+    pub(super) fn lent(&self) -> &Lent {
+        &self.0.lent
     }
 
     /// The forwardings that passengers asked for, and those of the options.

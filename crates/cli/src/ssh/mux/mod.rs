@@ -32,7 +32,7 @@ mod socket;
 mod wire;
 
 pub(super) use self::about::connection as about;
-pub(super) use self::master::Master;
+pub(super) use self::master::{Lent, Master};
 pub(super) use self::passenger::{Joined, join, ride_again};
 
 /// What `-O` asks of a master.

@@ -33,6 +33,7 @@ pub(super) enum Seated {
 
 pub(super) struct Session {
     tty: bool,
+    x11: bool,
     agent: bool,
     escape: Option<u8>,
     term: String,
@@ -85,6 +86,7 @@ impl Seated {
         };
         Self::Session(Box::new(Session {
             tty: wanted.tty,
+            x11: wanted.x11,
             agent: wanted.agent,
             escape: wanted.escape.and_then(|c| u8::try_from(c).ok()),
             term: String::from_utf8_lossy(wanted.term).into_owned(),
@@ -217,8 +219,13 @@ async fn run_session(
     let patterns = &master.options().send_env;
     let mut env = session.env;
     env.retain(|(name, _)| patterns.iter().any(|p| matching::pattern(name, p)));
+    let lent = master.lent();
     let wanted = Wanted {
-        agent: session.agent && master.lends(),
+        display: match lent.display.as_ref().filter(|_| session.x11) {
+            Some(display) => display.request().await,
+            None => None,
+        },
+        agent: session.agent && lent.agent,
         terminal,
         env,
         program: session.program,
