@@ -275,11 +275,11 @@ impl Parser {
             'g' => self.set("GatewayPorts", "yes"),
             'A' => self.insist("ForwardAgent", "yes"),
             'a' => self.insist("ForwardAgent", "no"),
-            'X' => self.set("ForwardX11", "yes"),
-            'x' => self.set("ForwardX11", "no"),
+            'X' => self.insist("ForwardX11", "yes"),
+            'x' => self.insist("ForwardX11", "no"),
             'Y' => {
-                self.set("ForwardX11", "yes");
-                self.set("ForwardX11Trusted", "yes");
+                self.insist("ForwardX11Trusted", "yes");
+                self.insist("ForwardX11", "yes");
             }
             'K' => {
                 self.set("GSSAPIAuthentication", "yes");
@@ -406,10 +406,14 @@ mod tests {
             (
                 &["-S", "none", "-Y", "h"],
                 &[
-                    "ControlPath=none",
                     "ForwardX11=yes",
                     "ForwardX11Trusted=yes",
+                    "ControlPath=none",
                 ],
+            ),
+            (
+                &["-Y", "-x", "h"],
+                &["ForwardX11=no", "ForwardX11Trusted=yes"],
             ),
             (
                 &["-L", "1:h:2", "-R3:h:4", "-D", "5", "-w1", "h"],
