@@ -386,7 +386,7 @@ def putty_cases(bench, daemon):
 def dropbear_cases(bench):
     """Ours with Dropbear's daemon, which runs OpenSSH's sftp-server and whatever scp there is."""
     def all_cases():
-        server = bench.daemons.setdefault(('dropbear', ''), bench.daemons.get(('dropbear', '')) or others.start_dropbear(bench))
+        server = others.running_dropbear(bench)
         client = bench.client('ours', server, 'scp')
         for mode in ('sftp', 'legacy'):
             if mode == 'sftp' and not os.access(DROPBEAR_SFTP, os.X_OK) or mode == 'legacy' and not programs.find('scp'):

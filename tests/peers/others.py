@@ -226,11 +226,20 @@ def audit(bench, server):
     expect(not more, f'ssh-audit fails {sorted(more)}')
 
 
+def running_dropbear(bench):
+    """The Dropbear daemon that groups share, which lets the test user in with the keys of all tests, whatever a group
+    before has made of their authorized_keys."""
+    key = ('dropbear', '')
+    if key not in bench.daemons:
+        bench.daemons[key] = start_dropbear(bench)
+    bench.user.authorize(bench.keys.authorized)
+    return bench.daemons[key]
+
+
 def start_dropbear(bench):
     """A Dropbear daemon for the test user."""
     if not bench.user.made:
         raise Skip('not root: no user whose authorized_keys could be set')
-    bench.user.authorize(bench.keys.authorized)
     port, home = ports.free_port(), bench.folder / 'dropbear-server'
     os.makedirs(home, exist_ok=True)
     hostkeys = []
@@ -246,10 +255,7 @@ def start_dropbear(bench):
 
 def dropbear(bench, client_name):
     """One suite's client to Dropbear's daemon."""
-    key = ('dropbear', '')
-    if key not in bench.daemons:
-        bench.daemons[key] = start_dropbear(bench)
-    daemon = bench.daemons[key]
+    daemon = running_dropbear(bench)
     client = bench.client(client_name, daemon)
     offer = rawssh.probe(daemon.port)
 
