@@ -311,7 +311,7 @@ def default_cases(bench, server):
 def nothing_left(bench):
     """All daemons of this group are gone with all their processes."""
     def check():
-        mine = [d.pid for d in bench.daemons.values()]
+        mine = bench.kept.union(d.pid for d in bench.daemons.values())
         left = [pid for pid in procs.children(os.getpid()) if pid not in mine and procs.alive(pid)]
         expect(not left, '; '.join(f'{pid} {procs.command_line(pid)}' for pid in left))
     return Case('nothing left behind', check, alone=True)

@@ -267,8 +267,8 @@ def trouble_cases(share, ours):
     waits for them, and so does everybody else: that is asked of ours alone."""
     def killed_passenger():
         with share() as shared:
-            mark = f'6{int.from_bytes(os.urandom(2)):05d}'
-            process = subprocess.Popen(shared.command(f'echo here; exec sleep {mark}'), env=shared.passenger.env,
+            # It ends with its standard input, and so with the passenger.
+            process = subprocess.Popen(shared.command('echo here; exec cat'), env=shared.passenger.env,
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             same(process.stdout.readline(), b'here\n', 'the first line')
             process.kill()
@@ -279,7 +279,7 @@ def trouble_cases(share, ours):
 
     def killed_master():
         with share() as shared:
-            process = subprocess.Popen(shared.command('echo here; sleep 100'), env=shared.passenger.env,
+            process = subprocess.Popen(shared.command('echo here; sleep 20'), env=shared.passenger.env,
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             same(process.stdout.readline(), b'here\n', 'the first line')
             shared.tunnel.process.kill()
@@ -288,7 +288,7 @@ def trouble_cases(share, ours):
 
     def interrupted():
         with share() as shared:
-            process = subprocess.Popen(shared.command('echo here; sleep 100'), env=shared.passenger.env,
+            process = subprocess.Popen(shared.command('echo here; sleep 20'), env=shared.passenger.env,
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             same(process.stdout.readline(), b'here\n', 'the first line')
             process.send_signal(signal.SIGINT)

@@ -471,6 +471,7 @@ def group(bench, pairs=(('ours', 'ours'), ('ours', 'openssh10'), ('openssh10', '
     if lacking:
         raise Skip(f'no {", ".join(lacking)}')
     screen = Screen(bench.folder)
+    bench.kept.add(screen.process.pid)
     bench.on_exit.callback(screen.close)
     cases = []
     for client_name, server_name in pairs:
