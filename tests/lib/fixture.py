@@ -194,10 +194,7 @@ def agent(tools, sock, keys):
     running = subprocess.Popen([os.path.join(tools, 'ssh-agent'), '-D', '-a', sock], stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(100):
-            if os.path.exists(sock):
-                break
-            time.sleep(0.02)
+        report.expect(ports.wait_for_path(sock, gone=lambda: running.poll() is not None), 'the agent does not listen')
         env = {'SSH_AUTH_SOCK': sock}
         for key in keys:
             done = run([os.path.join(tools, 'ssh-add'), '-q', key], env={**os.environ, **env})

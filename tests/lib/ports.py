@@ -28,6 +28,23 @@ def free_port():
             return port
 
 
+def listens_at(path):
+    """Whether something listens on the UNIX socket, told without connecting to it: its name is there a moment before."""
+    with open('/proc/net/unix', encoding='utf-8', errors='surrogateescape') as table:
+        # SO_ACCEPTCON among the flags.
+        return any(fields[3] == '00010000' and fields[-1] == str(path) for fields in map(str.split, table))
+
+
+def wait_for_path(path, seconds=10.0, gone=lambda: False):
+    """Waits until something listens on the UNIX socket. False as `wait_for`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not gone():
+        if listens_at(path):
+            return True
+        time.sleep(0.01)
+    return False
+
+
 def wait_for(port, seconds=10.0, gone=lambda: False):
     """Waits until something listens on the port; False when time is out or `gone` says that it never will."""
     end = time.monotonic() + seconds

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import fixture
+import ports
 from report import Case, expect, same
 
 # What a remote command needs to say whether it has the agent.
@@ -20,10 +21,7 @@ class Agent:
         tools = bench.tools
         self.process = subprocess.Popen([os.path.join(tools, 'ssh-agent'), '-D', '-a', self.socket],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(100):
-            if os.path.exists(self.socket):
-                break
-            time.sleep(0.05)
+        expect(ports.wait_for_path(self.socket, gone=lambda: self.process.poll() is not None), 'the agent does not listen')
         self.env = {'SSH_AUTH_SOCK': self.socket}
         self.add = os.path.join(tools, 'ssh-add')
         for kind in ('ed25519', 'rsa'):

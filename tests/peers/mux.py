@@ -546,9 +546,7 @@ class Agent:
 
     def add(self, *flags, known=None):
         """Adds the user's key; destinations are looked up in this file of known hosts."""
-        end = time.monotonic() + SOON
-        while not os.path.exists(self.path) and time.monotonic() < end:
-            time.sleep(0.01)
+        expect(ports.wait_for_path(self.path, gone=lambda: self.process.poll() is not None), 'the agent does not listen')
         more = ['-H', known] if known else []
         done = fixture.run([os.path.join(self.bench.tools, 'ssh-add'), *more, *flags, self.bench.keys.path('user', 'ed25519')],
                            env={**os.environ, 'SSH_AUTH_SOCK': self.path})

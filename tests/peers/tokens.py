@@ -1,11 +1,11 @@
 """Keys in hardware: FIDO by the dummy authenticator of OpenSSH's tests, PKCS#11 by SoftHSM. Ours and OpenSSH 10's
 programs with each other's helpers."""
 import os
-import socket
 import subprocess
 import threading
 
 import fixture
+import ports
 import programs
 from pairs import askpass
 from report import Case, Skip, expect, same
@@ -53,6 +53,12 @@ class Token:
                 '--key-type', kind, '--id', f'{number:02}', '--label', label], env=self.env)
 
 
+def copied(bench, kind, name):
+    """A copy of a user's public key: a certificate beside the key itself would go along into every agent."""
+    with open(bench.keys.path('user', kind) + '.pub', encoding='utf-8') as file:
+        return bench.folder.write(f'{name}.pub', file.read())
+
+
 class Agent:
     """An ssh-agent in the foreground."""
 
@@ -61,16 +67,7 @@ class Agent:
         # pylint: disable-next=consider-using-with
         self.process = subprocess.Popen([program, '-D', '-a', sock, '-P', '/*'], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
-        for _ in range(250):
-            with socket.socket(socket.AF_UNIX) as probe:
-                if probe.connect_ex(sock) == 0:
-                    return
-            try:
-                self.process.wait(0.02)
-                break
-            except subprocess.TimeoutExpired:
-                pass
-        raise AssertionError('the agent does not listen')
+        expect(ports.wait_for_path(sock, gone=lambda: self.process.poll() is not None), 'the agent does not listen')
 
     def __enter__(self):
         return self
@@ -133,8 +130,9 @@ def sk_cases(bench, ours, stock):
             same(done.returncode, 0, f'{done.stderr!r}')
             expect(f'Confirm user presence for key {kind.upper()} SHA256:'.encode() in done.stderr, done.stderr)
             ok([stock.keygen, '-Y', 'check-novalidate', '-n', 'file', '-s', message + '.sig'], input=b'hello')
-            ok([ours.keygen, '-q', '-s', path, '-I', 'x', '-n', 'x', bench.keys.path('user', 'rsa') + '.pub'], env=env)
-            listed = ok([stock.keygen, '-L', '-f', bench.keys.path('user', 'rsa') + '-cert.pub'])
+            public = copied(bench, 'rsa', f'by.{kind}')
+            ok([ours.keygen, '-q', '-s', path, '-I', 'x', '-n', 'x', public], env=env)
+            listed = ok([stock.keygen, '-L', '-f', public.removesuffix('.pub') + '-cert.pub'])
             expect(b'Signing CA: ' + kind.upper().encode() in listed, listed)
         return Case(f'ssh-keygen: sign and certify with {kind}', check)
 
@@ -183,12 +181,12 @@ def token_cases(bench, ours, stock):
         lines = ok([ours.keygen, '-D', token.module], env=token.env).decode().splitlines()
         for label, _ in TOKEN_KEYS:
             public = folder.write(f'ca.{label}.pub', next(line for line in lines if line.endswith(' ' + label)) + '\n')
-            key = bench.keys.path('user', 'ecdsa256')
+            key = copied(bench, 'ecdsa256', f'by.{label}')
             pin = {**token.env, **askpass(folder, f'pin.ca.{label}', PIN)}
-            ok([ours.keygen, '-q', '-s', public, '-D', token.module, '-I', 'x', '-n', 'x', key + '.pub'], env=pin)
-            expect(b'Signing CA: ' in ok([stock.keygen, '-L', '-f', key + '-cert.pub']), label)
+            ok([ours.keygen, '-q', '-s', public, '-D', token.module, '-I', 'x', '-n', 'x', key], env=pin)
+            expect(b'Signing CA: ' in ok([stock.keygen, '-L', '-f', key.removesuffix('.pub') + '-cert.pub']), label)
             wrong = {**token.env, **askpass(folder, f'pin.wrong.{label}', '9')}
-            done = fixture.run([ours.keygen, '-q', '-s', public, '-D', token.module, '-I', 'x', '-n', 'x', key + '.pub'], env=wrong)
+            done = fixture.run([ours.keygen, '-q', '-s', public, '-D', token.module, '-I', 'x', '-n', 'x', key], env=wrong)
             expect(done.returncode == 255 and b'PIN incorrect' in done.stderr, f'wrong PIN: {done}')
         said = [fixture.run([keygen, '-s', bench.keys.path('user', 'rsa') + '.pub', '-D', token.module, '-I', 'x', '-n', 'x',
                              bench.keys.path('user', 'ecdsa256') + '.pub'], env=token.env) for keygen in (ours.keygen, stock.keygen)]

@@ -104,7 +104,7 @@ def wait_for(place, gone):
     end = time.monotonic() + SOON
     while time.monotonic() < end and not gone():
         if isinstance(place, str):
-            if os.path.exists(place):
+            if ports.listens_at(place):
                 return
         elif listens(place):
             return
