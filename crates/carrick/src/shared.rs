@@ -179,6 +179,7 @@ impl<S: Side> State<S> {
     /// The driver starts a turn.
     pub(crate) fn drive(&mut self) {
         self.driving = true;
+        self.conn.next_round();
     }
 
     /// The driver means to sleep until it is woken; `false`: something was
@@ -189,6 +190,9 @@ impl<S: Side> State<S> {
         }
         self.driving = false;
         self.driver = Some(cx.waker().clone());
+        if self.conn.keeps_room() {
+            cx.waker().wake_by_ref();
+        }
         true
     }
 
@@ -219,6 +223,12 @@ impl<S: Side> State<S> {
         {
             let error = Error::Protocol(error.clone());
             self.end(error);
+        }
+        if self.conn.keeps_room()
+            && !self.driving
+            && let Some(driver) = self.driver.take()
+        {
+            driver.wake();
         }
         any
     }

@@ -5,7 +5,8 @@
 //!
 //! - **A**, looking: [`Connection::negotiated`], [`Connection::error`], ...
 //! - **B**, input: [`Connection::take_recv_buf`] and [`Connection::handle_recv`],
-//!   [`Connection::handle_eof`], [`Connection::handle_timeout`];
+//!   [`Connection::handle_eof`], [`Connection::handle_timeout`], and
+//!   [`Connection::next_round`] before any of them;
 //! - **C**, the application's commands and answers, in `client`, `server` and
 //!   [`Channels`];
 //! - **D**, output, to be drained after any of B and C: first
@@ -362,6 +363,22 @@ impl<S: Side> Connection<S> {
     pub fn resume(&mut self, now: Instant) {
         self.now = now;
         self.process();
+    }
+
+    /// To be called at the beginning of each round in which the driver looks
+    /// after the connection: every writer that was told that there is room
+    /// (`Writable`) before the round before has had the time to come, and room
+    /// is no longer kept for those who did not.
+    pub fn next_round(&mut self) {
+        if let Phase::Open(mux) = &mut self.phase {
+            mux.next_round();
+        }
+    }
+
+    /// Room is kept for a writer that was told and has not come yet: the driver
+    /// is to have another round, whatever else there is to do.
+    pub fn keeps_room(&self) -> bool {
+        matches!(&self.phase, Phase::Open(mux) if mux.keeps_room())
     }
 
     /// When [`Self::handle_timeout`] wants to be called.

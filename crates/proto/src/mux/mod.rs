@@ -179,6 +179,16 @@ impl Mux {
 
     /// Tells the channels that wait for room, if there is some and the
     /// application has taken all other news.
+    /// See [`crate::Connection::next_round`].
+    pub(crate) fn next_round(&mut self) {
+        self.turns.next_round();
+    }
+
+    /// See [`crate::Connection::keeps_room`].
+    pub(crate) fn keeps_room(&self) -> bool {
+        self.turns.keeps_room()
+    }
+
     fn begin_turns(&mut self, room: usize) {
         if !self.events.queue.is_empty() {
             return;

@@ -8,6 +8,10 @@
 //! A channel that took nothing while the queue went round once (a shell beside
 //! bulk data) has had less than its share. It does not wait: a little room is
 //! kept for it, and if that is used up too its place is in front.
+//!
+//! Who is told need not come: its program may have lost interest. Its share is
+//! kept for a round of the connection's driver, in which everybody who was told
+//! before it began has had the time to come.
 
 use std::collections::VecDeque;
 
@@ -35,6 +39,8 @@ pub(super) struct Turns {
     told: Vec<Told>,
     /// How many turns were taken.
     clock: u64,
+    /// How many rounds the driver has begun.
+    round: u64,
 }
 
 /// A channel whose turn it is.
@@ -44,6 +50,8 @@ struct Told {
     /// What is left of its share.
     left: usize,
     came: bool,
+    /// The round in which it was told.
+    round: u64,
 }
 
 /// A channel's place in the turns.
@@ -61,6 +69,7 @@ impl Turns {
             behind: VecDeque::new(),
             told: Vec::new(),
             clock: 0,
+            round: 0,
         }
     }
 
@@ -131,11 +140,6 @@ impl Turns {
     /// Whose turn it is with so much room: they are to be told.
     pub(super) fn begin(&mut self, room: usize) -> Vec<ChannelId> {
         let mut begun = Vec::new();
-        if room >= limits::BACKLOG {
-            // With all the room there is, those who were told and do not come
-            // must not hold up the rest.
-            self.told.clear();
-        }
         let bulk = room.saturating_sub(KEPT);
         let expected = self.told.iter().filter(|told| !told.came);
         let mut free = bulk.saturating_sub(expected.map(|told| told.left).sum());
@@ -148,10 +152,24 @@ impl Turns {
                 id,
                 left: share,
                 came: false,
+                round: self.round,
             });
             begun.push(id);
         }
         begun
+    }
+
+    /// A round of the driver begins. Who was told before the last one began and
+    /// has not come does not hold up the others any longer.
+    pub(super) fn next_round(&mut self) {
+        let last = self.round;
+        self.round = self.round.wrapping_add(1);
+        self.told.retain(|told| told.came || told.round == last);
+    }
+
+    /// Whether there is somebody who was told and has not come yet.
+    pub(super) fn keeps_room(&self) -> bool {
+        self.told.iter().any(|told| !told.came)
     }
 
     /// Forgets a channel that is gone.
@@ -255,6 +273,24 @@ mod tests {
         assert!(most - least <= 2 * ROOM_LEAST, "{least} {most}");
     }
 
+    /// However often it is looked whose turn it is before they come.
+    #[test]
+    fn nobody_is_told_while_those_told_before_are_on_their_way() {
+        let mut crowd = Crowd::new(500);
+        crowd.room = 0;
+        for n in 0..500 {
+            crowd.come(n, ROOM);
+        }
+        let told = crowd.leaves(ROOM);
+        assert_eq!(told, (0..7).collect::<Vec<_>>());
+        for _ in 0..3 {
+            assert_eq!(crowd.leaves(0), []);
+        }
+        for n in told {
+            assert_eq!(crowd.come(n, ROOM), ROOM_LEAST);
+        }
+    }
+
     #[test]
     fn a_few_share_all_the_room() {
         let mut crowd = Crowd::new(2);
@@ -273,6 +309,7 @@ mod tests {
         }
         // A shell that was quiet for a while.
         for _ in 0..40 {
+            crowd.turns.next_round();
             for n in crowd.leaves(ROOM - crowd.room) {
                 if n != 7 {
                     crowd.come(n, ROOM);
@@ -303,8 +340,13 @@ mod tests {
         crowd.come(2, 1);
         assert_eq!(crowd.leaves(ROOM - crowd.room), [2, 0]);
         crowd.come(1, ROOM);
-        // None of the two comes.
-        assert_eq!(crowd.leaves(ROOM - crowd.room), [1]);
+        // None of the two comes, though they have had a whole round for it.
+        crowd.turns.next_round();
+        assert_eq!(crowd.leaves(ROOM - crowd.room), []);
+        assert!(crowd.turns.keeps_room());
+        crowd.turns.next_round();
+        assert!(!crowd.turns.keeps_room());
+        assert_eq!(crowd.leaves(0), [1]);
     }
 
     #[test]

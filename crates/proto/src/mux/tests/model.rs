@@ -179,6 +179,7 @@ impl Side {
     }
 
     fn events(&mut self) {
+        self.end.mux.next_round();
         while let Some(event) = self.end.event() {
             self.event(event);
         }
