@@ -6,6 +6,7 @@ mod common;
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -249,4 +250,42 @@ async fn a_writer_that_does_not_come_back_holds_up_nobody() {
         .await
         .expect("held up");
     keen.await.unwrap().unwrap();
+}
+
+/// Of many that always have something to send each gets as much as the others,
+/// also those that opened late, with a small window.
+#[tokio::test]
+async fn a_crowd_shares_fairly() {
+    const CROWD: usize = 60;
+    const ENOUGH: usize = 64 * 1024 * 1024;
+    let (client, server) = pair(PIPE, |_, _| {}).await;
+    let got = std::sync::Arc::new([const { AtomicUsize::new(0) }; CROWD]);
+    let mut writers = Vec::new();
+    for n in 0..CROWD {
+        let client = client.clone();
+        let opening = tokio::spawn(async move { client.open_session().await });
+        let theirs = server.accept_open().await.unwrap().accept().unwrap();
+        let mine = opening.await.unwrap().unwrap().into_channel();
+        writers.push(tokio::spawn(async move {
+            let data = vec![0; 256 * 1024];
+            while theirs.send(crate::Stream::Data, &data).await.is_ok() {}
+        }));
+        let got = std::sync::Arc::clone(&got);
+        tokio::spawn(async move {
+            while let Some(piece) = mine.chunk(crate::Stream::Data).await {
+                got[n].fetch_add(piece.len(), Ordering::Relaxed);
+            }
+        });
+    }
+    // Those that opened first had the line for themselves until here.
+    got.iter().for_each(|got| got.store(0, Ordering::Relaxed));
+    let shares = || got.iter().map(|got| got.load(Ordering::Relaxed));
+    soon(|| shares().sum::<usize>() >= ENOUGH).await;
+    let (least, all) = (shares().min().unwrap(), shares().sum::<usize>());
+    assert!(
+        least * 2 >= all / CROWD,
+        "{:?}",
+        shares().collect::<Vec<_>>()
+    );
+    writers.iter().for_each(tokio::task::JoinHandle::abort);
 }
