@@ -5,9 +5,9 @@
 //! wants more goes to the end. So among channels that always have data each
 //! gets as much as the other, and only those are woken that find room.
 //!
-//! A channel that took nothing while the queue went round once (a shell beside
-//! bulk data) has had less than its share. It does not wait: a little room is
-//! kept for it, and if that is used up too its place is in front.
+//! A channel that took next to nothing while the queue went round once (a shell
+//! beside bulk data) has had less than its share. It does not wait: a little
+//! room is kept for it, and if that is used up too its place is in front.
 //!
 //! Who is told need not come: its program may have lost interest. Its share is
 //! kept for a round of the connection's driver, in which everybody who was told
@@ -24,6 +24,9 @@ const ROOM_LEAST: usize = 32 * 1024;
 
 /// Room that is kept for those who had less than their share.
 const KEPT: usize = ROOM_LEAST;
+
+/// Who has taken less than this while the queue went round is not held up.
+const LITTLE: usize = ROOM_LEAST / 8;
 const _: () = assert!(
     KEPT + ROOM_LEAST * 4 <= limits::BACKLOG,
     "room comes in portions"
@@ -58,8 +61,10 @@ struct Told {
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     waiting: bool,
-    /// The clock as it last took room.
+    /// The clock as it began to take its last share.
     took: Option<u64>,
+    /// What it has taken of that.
+    taken: usize,
 }
 
 impl Turns {
@@ -81,6 +86,7 @@ impl Turns {
         if let Some(told) = self.told.iter_mut().find(|told| told.id == id) {
             if !core::mem::replace(&mut told.came, true) {
                 self.clock = self.clock.wrapping_add(1);
+                turn.begin_share(self.clock);
             }
             return bulk.min(told.left);
         }
@@ -110,13 +116,21 @@ impl Turns {
 
     /// Whether the channel has had less than its share.
     fn is_behind(&self, turn: &Turn) -> bool {
+        turn.taken < LITTLE || self.is_another_share(turn)
+    }
+
+    /// Whether the queue has gone round since the channel took its last share.
+    fn is_another_share(&self, turn: &Turn) -> bool {
         let since = |took| usize::try_from(self.clock.wrapping_sub(took)).unwrap_or(usize::MAX);
         turn.took.is_none_or(|took| since(took) > self.in_line())
     }
 
     /// The channel took `len` bytes of room.
     pub(super) fn used(&mut self, turn: &mut Turn, id: ChannelId, len: usize) {
-        turn.took = Some(self.clock);
+        if self.is_another_share(turn) {
+            turn.begin_share(self.clock);
+        }
+        turn.taken = turn.taken.saturating_add(len);
         if let Some(told) = self.told.iter_mut().find(|told| told.id == id) {
             told.left = told.left.saturating_sub(len);
         }
@@ -185,6 +199,11 @@ impl Turns {
 }
 
 impl Turn {
+    fn begin_share(&mut self, clock: u64) {
+        self.took = Some(clock);
+        self.taken = 0;
+    }
+
     /// The channel has been told.
     pub(super) fn told(&mut self) {
         self.waiting = false;
@@ -317,8 +336,24 @@ mod tests {
             }
         }
         assert_eq!(crowd.come(7, 10), 10);
-        // Soon after it has had its share, and no more than the others.
+        // Soon after it is still behind; but then it has had its share, and no
+        // more than the others.
+        assert_eq!(crowd.come(7, 10), 10);
+        assert_eq!(crowd.come(7, ROOM), KEPT - 20);
         assert_eq!(crowd.come(7, ROOM), 0);
+    }
+
+    /// As an echo beside bulk data: the shell looks for more, and there is no
+    /// room to put it.
+    #[test]
+    fn who_took_next_to_nothing_waits_in_front() {
+        let mut crowd = Crowd::new(20);
+        assert_eq!(crowd.come(0, 10), 10);
+        for n in 1..20 {
+            crowd.come(n, ROOM);
+        }
+        assert_eq!(crowd.come(0, 10), 0);
+        assert_eq!(crowd.leaves(ROOM)[0], 0);
     }
 
     #[test]
