@@ -24,14 +24,20 @@ use crate::shared::Shared;
 /// A peer that does not read is not waited for longer than this.
 const LINGER: Duration = Duration::from_secs(3);
 
-/// How many turns in a row: readers get what was read while it is warm, and
-/// one busy connection starves nobody else on the thread.
+/// How many turns in a row: one busy connection starves nobody else on the
+/// thread.
 const TURNS: usize = 3;
+
+/// After so many bytes at once readers get what was read while it is warm, and
+/// a keystroke among bulk data is not held up.
+const MUCH: usize = 64 * 1024;
 
 /// Drives one connection over `io` until it is over.
 pub(crate) struct Driver<S: Side, T> {
     shared: Arc<Shared<S>>,
     io: T,
+    /// The last read brought [`MUCH`].
+    busy: bool,
     /// What is being written, and how much of it is.
     writing: Option<(SealedBatch, usize)>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -54,6 +60,7 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
         Self {
             shared,
             io,
+            busy: false,
             writing: None,
             timer: None,
             read_eof: false,
@@ -86,6 +93,7 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
 
     /// Reads once.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<Progress, Error> {
+        self.busy = false;
         if self.read_eof {
             return Ok(Progress::None);
         }
@@ -106,7 +114,9 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
             }
             state.conn.take_recv_buf()
         };
+        let before = buf.len();
         let outcome = poll_read(&mut self.io, cx, &mut buf);
+        self.busy = buf.len() >= before + MUCH;
         let mut state = self.shared.lock();
         state.conn.handle_recv(buf, Instant::now());
         match outcome {
@@ -209,7 +219,11 @@ where
         this.shared.lock().drive();
         for _ in 0..TURNS {
             match this.turn(cx) {
-                Ok(Progress::Some) if !this.finished() => {}
+                Ok(Progress::Some) if !this.finished() => {
+                    if this.busy {
+                        break;
+                    }
+                }
                 Ok(Progress::Some | Progress::None) => {
                     if this.finished() {
                         if this.close(cx).is_pending() && !this.lingered(cx) {

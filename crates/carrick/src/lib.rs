@@ -41,6 +41,11 @@ mod shared;
 mod tests;
 pub mod x11;
 
+/// What to set as [`tokio::runtime::Builder::event_interval`] where many
+/// channels are busy: with tokio's default a keystroke is seen only after 61
+/// tasks have each moved a packet of bulk data.
+pub const EVENT_INTERVAL: u32 = 16;
+
 pub use carrick_proto as proto;
 pub use carrick_proto::mux::{GlobalAnswer, GlobalRequest, Open, OpenReason, PtySize, Request};
 pub use carrick_proto::{Client, Server};

@@ -105,18 +105,25 @@ fn wait_connected(socket: &OwnedFd, timeout: Option<Duration>) -> io::Result<()>
 /// SO_BINDTODEVICE.
 fn bind_to_interface(socket: &OwnedFd, interface: &str) -> io::Result<()> {
     let name = CString::new(interface)?;
-    let bytes = name.as_bytes_with_nul();
-    let len = libc::socklen_t::try_from(bytes.len()).map_err(io::Error::other)?;
-    // SAFETY: the pointer and length describe `bytes`, which outlives the call.
-    let r = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_BINDTODEVICE,
-            bytes.as_ptr().cast(),
-            len,
-        )
-    };
+    set_option(
+        socket,
+        libc::SOL_SOCKET,
+        libc::SO_BINDTODEVICE,
+        name.as_bytes_with_nul(),
+    )
+}
+
+/// An option that rustix does not have.
+fn set_option(
+    socket: impl AsFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &[u8],
+) -> io::Result<()> {
+    let len = libc::socklen_t::try_from(value.len()).map_err(io::Error::other)?;
+    let socket = socket.as_fd().as_raw_fd();
+    // SAFETY: the pointer and length describe `value`, which outlives the call.
+    let r = unsafe { libc::setsockopt(socket, level, name, value.as_ptr().cast(), len) };
     if r == 0 {
         Ok(())
     } else {
@@ -127,6 +134,25 @@ fn bind_to_interface(socket: &OwnedFd, interface: &str) -> io::Result<()> {
 /// Small writes go out at once.
 pub fn set_nodelay(socket: impl AsFd) -> io::Result<()> {
     Ok(sockopt::set_tcp_nodelay(socket, true)?)
+}
+
+/// Bytes that a connection's socket holds beyond what is on its way.
+const UNSENT: u32 = 128 * 1024;
+
+/// Keeps the queue in the socket short (TCP_NOTSENT_LOWAT): more does not speed
+/// up bulk data, and a keystroke's echo would wait behind all of it. Nothing
+/// happens where the system has no such option.
+pub fn keep_unsent_low(socket: impl AsFd) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    set_option(
+        socket,
+        libc::IPPROTO_TCP,
+        libc::TCP_NOTSENT_LOWAT,
+        &UNSENT.to_ne_bytes(),
+    )?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = (socket, UNSENT);
+    Ok(())
 }
 
 /// TCP keepalives.
@@ -220,6 +246,7 @@ mod tests {
         };
         let stream = connect_to(listener.local_addr().unwrap(), &how).unwrap();
         set_nodelay(&stream).unwrap();
+        keep_unsent_low(&stream).unwrap();
         set_keepalive(&stream).unwrap();
         assert_eq!(sockopt::ip_tos(&stream).unwrap(), 0xb8);
         assert!(stream.local_addr().unwrap().ip().is_loopback());

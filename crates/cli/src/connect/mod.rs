@@ -143,6 +143,10 @@ fn prepare(stream: &TcpStream, options: &Options) {
         }
     };
     tell("setsockopt TCP_NODELAY", socket::set_nodelay(stream));
+    tell(
+        "setsockopt TCP_NOTSENT_LOWAT",
+        socket::keep_unsent_low(stream),
+    );
     if options.tcp_keep_alive {
         tell("setsockopt SO_KEEPALIVE", socket::set_keepalive(stream));
     }

@@ -144,6 +144,7 @@ fn converse_through(options: &'static Options, work: Work, socket: UnixStream) -
 fn block_on(conversation: impl Future<Output = u8> + Send + 'static) -> u8 {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .event_interval(carrick::EVENT_INTERVAL)
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

@@ -54,6 +54,7 @@ pub fn start() -> u8 {
     // The runtime makes its descriptors now: in the cell it no longer could.
     let built = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .event_interval(carrick::EVENT_INTERVAL)
         .build();
     let outcome = built.and_then(|runtime| {
         let (monitor, setup, connection) = begin()?;
