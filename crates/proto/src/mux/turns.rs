@@ -348,10 +348,16 @@ mod tests {
     #[test]
     fn who_took_next_to_nothing_waits_in_front() {
         let mut crowd = Crowd::new(20);
-        assert_eq!(crowd.come(0, 10), 10);
         for n in 1..20 {
             crowd.come(n, ROOM);
         }
+        for _ in 0..10 {
+            for n in crowd.leaves(ROOM - crowd.room) {
+                crowd.come(n, ROOM);
+            }
+        }
+        assert_eq!(crowd.come(0, 10), 10);
+        crowd.room = 0;
         assert_eq!(crowd.come(0, 10), 0);
         assert_eq!(crowd.leaves(ROOM)[0], 0);
     }
