@@ -43,6 +43,8 @@ pub struct Login {
     /// An attempt is on its way, and its reply has not been taken: perhaps
     /// nobody waits for it any more.
     open: bool,
+    /// For this user `none` was asked already.
+    pub(crate) asked: Option<Box<str>>,
 }
 
 /// What an attempt to log in came to.
@@ -170,17 +172,33 @@ impl Unverified {
 
     /// It is the right key: go on to the login.
     pub async fn accept(self) -> Result<Login, Error> {
+        self.accepted(None).await
+    }
+
+    /// As [`Self::accept`], for a caller whose first attempt is
+    /// [`Login::none`] for this user: where the server is known to take it, it
+    /// is asked along with the request for the service, a round trip sooner.
+    pub async fn accept_for(self, user: &str) -> Result<Login, Error> {
+        self.accepted(Some(user)).await
+    }
+
+    async fn accepted(self, user: Option<&str>) -> Result<Login, Error> {
         let id = self.question.id;
-        self.handle
-            .shared()
-            .with(|state| state.conn.answer_host_key(id, true))?;
+        let asked = self.handle.shared().with(|state| {
+            state.conn.answer_host_key(id, true)?;
+            // If it is too soon, or nothing for this server, it comes later.
+            let none = &AuthRequest::None;
+            let asked = user.filter(|user| state.conn.authenticate(user, none).is_ok());
+            Ok::<_, carrick_proto::Misuse>(asked.map(Box::from))
+        })?;
         let mut login = Login {
             handle: self.handle,
             host: self.question,
             news: Box::new(self.news),
             unbound: false,
             done: false,
-            open: false,
+            open: asked.is_some(),
+            asked,
         };
         loop {
             if let ClientEvent::Auth(ClientAuthEvent::Ready) = login.event().await? {
@@ -270,6 +288,9 @@ impl Login {
 
     /// Asks what there is, or logs in where nothing is needed.
     pub async fn none(&mut self, user: &str) -> Result<AuthReply, Error> {
+        if self.open && self.asked.take().as_deref() == Some(user) {
+            return self.reply().await;
+        }
         self.attempt(user, &AuthRequest::None).await
     }
 

@@ -14,7 +14,7 @@ use carrick_proto::Side;
 
 use crate::client::AuthReply;
 use crate::{Channel, Connection, GlobalRequest, Open, Request, Secret};
-use common::{door, echo_server, pair};
+use common::{door, echo_server, pair, step};
 
 const PIPE: usize = 64 * 1024;
 
@@ -150,6 +150,25 @@ async fn exchanges_leave_no_news_behind() {
     }
     assert!(client.state().side_events.is_empty());
     assert!(server.state().side_events.is_empty());
+}
+
+/// Asked along with the service where the server is known to take it, and
+/// otherwise after it: the answer is the same, and there is one.
+#[tokio::test]
+async fn what_there_is_may_be_asked_early() {
+    for (software, early) in [("Carrick_1", true), ("Test_1", false)] {
+        let (host, server) = step(PIPE, |_, server| server.common.software = software.into()).await;
+        let mut login = host.accept_for("me").await.unwrap();
+        assert_eq!(login.asked.is_some(), early);
+        assert_eq!(login.server_takes("ssh-ed25519"), Some(true));
+        for _ in 0..2 {
+            let reply = login.none("me").await.unwrap();
+            assert!(matches!(reply, AuthReply::Failure { .. }), "{reply:?}");
+        }
+        let right = login.password("me", &Secret::from("sesame")).await.unwrap();
+        assert_eq!(right, AuthReply::Success);
+        server.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]

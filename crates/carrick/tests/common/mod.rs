@@ -52,6 +52,17 @@ pub async fn door(
     pipe: usize,
     change: impl FnOnce(&mut ClientConfig, &mut ServerConfig),
 ) -> (Login, JoinHandle<Result<Connection<Server>, Error>>) {
+    let (host, server) = step(pipe, change).await;
+    let login = host.accept().await.unwrap();
+    assert_eq!(login.server_takes("ssh-ed25519"), Some(true));
+    (login, server)
+}
+
+/// A client before the server's host key, and the server to be.
+pub async fn step(
+    pipe: usize,
+    change: impl FnOnce(&mut ClientConfig, &mut ServerConfig),
+) -> (Unverified, JoinHandle<Result<Connection<Server>, Error>>) {
     let key = Arc::new(PrivateKey::generate(KeyType::Ed25519, 256, &mut SystemRng).unwrap());
     let blob = key.public().to_blob();
     let (ours, theirs) = tokio::io::duplex(pipe);
@@ -61,9 +72,7 @@ pub async fn door(
     let server = tokio::spawn(accept(theirs, server, Door(key)));
     let host = Unverified::connect(ours, config).await.unwrap();
     assert_eq!(host.host_key_blob(), blob);
-    let login = host.accept().await.unwrap();
-    assert_eq!(login.server_takes("ssh-ed25519"), Some(true));
-    (login, server)
+    (host, server)
 }
 
 /// Both sides, logged in.

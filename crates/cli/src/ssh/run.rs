@@ -313,7 +313,7 @@ where
         }
     };
     let login = host
-        .accept()
+        .accept_for(&options.user)
         .await
         .map_err(|why| Stop::Failed(why, Phase::Login))?;
     Ok((login, accepted == Accepted::Trusted))

@@ -120,6 +120,8 @@ pub enum ClientAuthEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     AwaitService,
+    /// The first attempt went along with the request for the service.
+    AwaitServiceFor(Flight),
     Idle,
     /// An attempt is in flight; which one decides what the numbers 60 and up mean.
     Flight(Flight),
@@ -168,13 +170,14 @@ impl ClientAuth {
         )
     }
 
-    /// The payload for an attempt.
+    /// The payload for an attempt. `none` need not wait for SERVICE_ACCEPT.
     pub(crate) fn attempt(
         &mut self,
         user: &str,
         attempt: &AuthRequest<'_>,
     ) -> Result<Vec<u8>, Misuse> {
-        if self.state != State::Idle && self.state != State::Prompted {
+        let early = self.state == State::AwaitService && matches!(attempt, AuthRequest::None);
+        if !early && self.state != State::Idle && self.state != State::Prompted {
             return Err(Misuse::WrongPhase);
         }
         let (flight, method) = match attempt {
@@ -231,8 +234,17 @@ impl ClientAuth {
                 },
             ),
         };
-        self.state = State::Flight(flight);
+        self.state = if early {
+            State::AwaitServiceFor(flight)
+        } else {
+            State::Flight(flight)
+        };
         Ok(request(user, method))
+    }
+
+    /// The server has not answered the request for the service yet.
+    pub(crate) fn awaits_service(&self) -> bool {
+        matches!(self.state, State::AwaitService | State::AwaitServiceFor(_))
     }
 
     /// The payload for the answers to [`ClientAuthEvent::Prompts`].
@@ -250,17 +262,21 @@ impl ClientAuth {
     /// Takes SERVICE_ACCEPT.
     pub(crate) fn service_accept(&mut self, payload: &[u8]) -> Result<Outcome, Error> {
         let accept: ServiceAccept<'_> = decode(payload, "SSH_MSG_SERVICE_ACCEPT")?;
-        if self.state != State::AwaitService || accept.service != names::service::USERAUTH {
+        if accept.service != names::service::USERAUTH {
             return Err(self.unexpected(payload));
         }
-        self.state = State::Idle;
+        self.state = match self.state {
+            State::AwaitService => State::Idle,
+            State::AwaitServiceFor(flight) => State::Flight(flight),
+            _ => return Err(self.unexpected(payload)),
+        };
         Ok(ClientAuthEvent::Ready.into())
     }
 
     /// Takes a message of the numbers 50 to 79.
     pub(crate) fn handle(&mut self, payload: &[u8]) -> Result<Outcome, Error> {
         let number = payload.first().copied().unwrap_or(0);
-        if number == Banner::NUMBER && self.state != State::AwaitService {
+        if number == Banner::NUMBER && !self.awaits_service() {
             let banner: Banner<'_> = decode(payload, "SSH_MSG_USERAUTH_BANNER")?;
             return Ok(ClientAuthEvent::Banner(banner.message.to_lossy().into_owned()).into());
         }
@@ -315,7 +331,9 @@ impl ClientAuth {
 
     fn unexpected(&self, payload: &[u8]) -> Error {
         let (state, expected) = match self.state {
-            State::AwaitService => ("before authentication", "SSH_MSG_SERVICE_ACCEPT"),
+            State::AwaitService | State::AwaitServiceFor(_) => {
+                ("before authentication", "SSH_MSG_SERVICE_ACCEPT")
+            }
             State::Idle | State::Prompted => ("between authentication requests", "a banner"),
             State::Flight(_) => ("during authentication", "an answer to our request"),
             State::Done => (

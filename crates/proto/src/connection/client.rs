@@ -18,7 +18,7 @@ use crate::event::{ClientEvent, Event, HostKeyQuestion, QuestionId};
 use crate::kex::client::Client as KexClient;
 use crate::kex::{self, Opening, Preferences, Step};
 use crate::mux::{Mux, MuxConfig, Role};
-use crate::transport::RekeyLimit;
+use crate::transport::{Ident, RekeyLimit};
 
 /// What a client is configured with.
 #[derive(Debug, Clone)]
@@ -84,8 +84,8 @@ impl Connection<Client> {
     /// Starts: our identification and KEXINIT wait to be written.
     pub fn client(config: ClientConfig, rng: Box<dyn Rng>, now: Instant) -> Self {
         let mut connection = Self::start(Client::new(), config.common, rng, now);
-        // RFC 4253 section 7 lets us begin at once; the server's lines need
-        // not be waited for.
+        // RFC 4253 section 7: it begins at once, the server's lines need not
+        // be waited for.
         connection.open_kex();
         connection
     }
@@ -142,9 +142,15 @@ impl Connection<Client> {
     }
 
     /// Makes an attempt to log in. One at a time: the next when this one was
-    /// answered.
+    /// answered. The first may be made when [`ClientAuthEvent::Ready`] says so;
+    /// only `none` may go along with the request for the service, which saves
+    /// a round trip, to peers that [take it](Ident::takes_early_attempt).
     pub fn authenticate(&mut self, user: &str, attempt: &AuthRequest<'_>) -> Result<(), Misuse> {
+        let early = self.peer_ident().is_some_and(Ident::takes_early_attempt);
         let auth = self.auth()?;
+        if auth.awaits_service() && !early {
+            return Err(Misuse::WrongPhase);
+        }
         let payload = Zeroizing::new(auth.attempt(user, attempt)?);
         self.output.secret_message(&payload);
         Ok(())

@@ -79,7 +79,6 @@ impl<S: Side> Connection<S> {
                 }
                 self.peer = Some(ident);
                 self.events.push_back(Event::PeerIdent);
-                self.open_kex();
             }
         }
         Ok(true)

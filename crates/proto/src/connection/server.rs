@@ -107,10 +107,14 @@ impl Side for Server {
 }
 
 impl Connection<Server> {
-    /// Starts: our identification waits to be written.
+    /// Starts: our identification and KEXINIT wait to be written.
     pub fn server(config: ServerConfig, rng: Box<dyn Rng>, now: Instant) -> Self {
         let side = Server::new(config.host_keys, config.user_algorithms);
-        Self::start(side, config.common, rng, now)
+        let mut connection = Self::start(side, config.common, rng, now);
+        // RFC 4253 section 7: it begins at once, and half a round trip sooner
+        // than if the client's line were waited for.
+        connection.open_kex();
+        connection
     }
 
     /// Answers [`ServerEvent::SignKex`] with a signature blob; `None`, when

@@ -46,6 +46,13 @@ impl Ident {
         self.software().starts_with("OpenSSH") || self.is_carrick()
     }
 
+    /// Whether the peer takes an authentication request that comes along with
+    /// the request for the service. Those that read packet by packet do; those
+    /// that we have not seen doing it are not asked to.
+    pub fn takes_early_attempt(&self) -> bool {
+        self.software().starts_with("OpenSSH_") || self.is_carrick()
+    }
+
     fn parse(line: &str) -> Result<Self, PeerFault> {
         let shown = || line.chars().take(100).collect();
         let mut parts = line.splitn(3, '-');
