@@ -129,6 +129,49 @@ def forbidden(bench, client_name, server_name):
     return cases
 
 
+def link(bench, client_name):
+    """AgentSocketLink, which only our daemon has: one name for the agent of whichever connection was made last."""
+    def waits(what, why):
+        end = time.monotonic() + 10
+        while not what() and time.monotonic() < end:
+            time.sleep(0.02)
+        expect(what(), why)
+
+    def check():
+        name = f'agent.link.{client_name}'
+        path = os.path.join(bench.user.home, name)
+        daemon = fixture.sshd(bench.suites['ours'], bench.folder, bench.keys, bench.user, [f'AgentSocketLink ~/{name}'], name)
+        try:
+            client = bench.client(client_name, daemon, name)
+            with Agent(bench, name) as agent:
+                first = subprocess.Popen(client.command('cat', flags=['-A']), env={**client.env, **agent.env},
+                                         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+                waits(lambda: os.path.lexists(path), 'no link')
+                older = os.readlink(path)
+                done = client.run(f'echo $SSH_AUTH_SOCK; readlink {path}; {agent.add} -l', flags=['-A'], env=agent.env)
+                same(done.stdout.decode().splitlines()[0], path, 'SSH_AUTH_SOCK')
+                expect(done.stdout.decode().splitlines()[1] != older, 'the link leads to the older agent')
+                listed(done)
+                # The newer one has ended; who kept the name has the older one.
+                waits(lambda: os.path.lexists(path) and os.readlink(path) == older, 'the link is not given back')
+                listed(client.run(f'SSH_AUTH_SOCK={path} {agent.add} -l', flags=['-a']))
+                first.stdin.close()
+                first.wait(10)
+                waits(lambda: not os.path.lexists(path), 'the link is left')
+                # What is no link stays as it is, and the agent is lent all the same.
+                with open(path, 'w', encoding='utf-8') as file:
+                    file.write('mine')
+                done = client.run(f'echo $SSH_AUTH_SOCK; {agent.add} -l', flags=['-A'], env=agent.env)
+                expect(done.stdout.startswith(b'/tmp/ssh-'), done)
+                listed(done)
+                with open(path, encoding='utf-8') as file:
+                    same(file.read(), 'mine', 'the file')
+                os.remove(path)
+        finally:
+            daemon.stop()
+    return Case('AgentSocketLink', check)
+
+
 def two_hops(bench, first, second):
     """From one client by a daemon to another daemon, with the agent all the way: (client, daemon) twice."""
     def check():
@@ -154,6 +197,7 @@ def group(bench):
         made = one_hop(bench, client, f'{client_name}.{server_name}')
         if server_name == 'ours':
             made += forbidden(bench, client_name, server_name)
+            made.append(link(bench, client_name))
         for case in made:
             case.name = f'{client_name}->{server_name} {case.name}'
         cases += made

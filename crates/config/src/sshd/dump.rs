@@ -115,6 +115,8 @@ const IF_SET: &[&str] = &[
     "RDomain",
     "GSSAPIDelegateCredentials",
     "KerberosGetAFSToken",
+    // Ours.
+    "AgentSocketLink",
 ];
 
 impl Options {

@@ -130,6 +130,7 @@ pub struct Subsystem {
 pub struct Options {
     pub accept_env: Vec<String>,
     pub address_family: AddressFamily,
+    pub agent_socket_link: Option<String>,
     pub allow_agent_forwarding: bool,
     pub allow_groups: Vec<String>,
     pub allow_stream_local_forwarding: AllowForwarding,
@@ -289,6 +290,7 @@ impl Default for Options {
         Self {
             accept_env: Vec::new(),
             address_family: AddressFamily::Any,
+            agent_socket_link: None,
             allow_agent_forwarding: true,
             allow_groups: Vec::new(),
             allow_stream_local_forwarding: AllowForwarding::Yes,

@@ -23,6 +23,9 @@ use carrick_crypto::rng::{Rng as _, SystemRng};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
+use super::agent_link::AgentLink;
+use crate::log::error;
+
 /// How many names are tried.
 const ATTEMPTS: usize = 100;
 /// How long no connection is taken after one could not be, for want of
@@ -32,6 +35,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The listening socket.
 #[derive(Debug)]
 pub struct AgentSocket {
+    // Given back before the socket that it leads to is gone.
+    link: Option<AgentLink>,
     listener: UnixListener,
     path: PathBuf,
     resume: Option<Instant>,
@@ -58,13 +63,20 @@ impl Drop for AgentSocket {
 }
 
 impl AgentSocket {
-    /// A socket that listens, at a path that nobody could guess or take before.
-    pub fn make() -> io::Result<Self> {
+    /// A socket that listens, at a path that nobody could guess or take before,
+    /// and a link to it. It is lent without the link if that cannot be.
+    pub fn make(link: Option<&Path>) -> io::Result<Self> {
         let folder = Folder::make()?;
         let path = folder.0.join(format!("agent.{}", std::process::id()));
         let listener = UnixListener::bind(&path)?;
         listener.set_nonblocking(true)?;
+        let link = link.and_then(|link| {
+            AgentLink::point(link, &path)
+                .inspect_err(|e| error!("AgentSocketLink {}: {e}", link.display()))
+                .ok()
+        });
         Ok(Self {
+            link,
             listener,
             path,
             resume: None,
@@ -74,7 +86,7 @@ impl AgentSocket {
 
     /// For `SSH_AUTH_SOCK`.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.link.as_ref().map_or(&self.path, AgentLink::path)
     }
 
     /// How long nothing is to be accepted yet.
@@ -121,7 +133,7 @@ impl Folder {
 }
 
 /// Twelve random characters.
-fn random_name() -> String {
+pub(super) fn random_name() -> String {
     const CHARACTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut bytes = [0; 12];
     SystemRng.fill(&mut bytes);
@@ -137,7 +149,7 @@ mod tests {
 
     #[test]
     fn only_the_user_comes_near_and_nothing_is_left() {
-        let mut socket = AgentSocket::make().unwrap();
+        let mut socket = AgentSocket::make(None).unwrap();
         let path = socket.path().to_owned();
         let folder = path.parent().unwrap().to_owned();
         let mode = folder.metadata().unwrap().permissions().mode();
@@ -151,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_somebody_else_put_there_stays() {
-        let socket = AgentSocket::make().unwrap();
+        let socket = AgentSocket::make(None).unwrap();
         let folder = socket.path().parent().unwrap().to_owned();
         std::fs::write(folder.join("mine"), "x").unwrap();
         remove_file(socket.path()).unwrap();

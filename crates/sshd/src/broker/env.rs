@@ -182,6 +182,7 @@ pub(super) mod tests {
                 forced_command: None,
                 permit_tty: true,
                 permit_agent: true,
+                agent_link: None,
                 accept_env: vec!["LC_*".into(), "LANG".into()],
                 set_env: vec![("LC_ALL".into(), "C".into())],
                 user_environment: None,

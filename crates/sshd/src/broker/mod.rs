@@ -17,6 +17,7 @@
 //! It has no more privileges than the user, and holds no secret.
 
 pub mod agent;
+pub mod agent_link;
 pub mod chroot;
 pub mod env;
 pub mod forward;
@@ -397,7 +398,8 @@ impl<'a> Broker<'a> {
             return Err(io::Error::other("agent forwarding disabled"));
         }
         if self.agent.is_none() {
-            self.agent = Some(AgentSocket::make()?);
+            let link = start.rules.agent_link.as_deref().map(Path::new);
+            self.agent = Some(AgentSocket::make(link)?);
         }
         Ok(())
     }

@@ -507,6 +507,11 @@ impl Connection {
                     .filter(|command| !command.eq_ignore_ascii_case("none")),
                 permit_tty: options.permit_tty,
                 permit_agent: options.allow_agent_forwarding && !options.disable_forwarding,
+                agent_link: in_home(
+                    account,
+                    options.agent_socket_link.as_deref(),
+                    "AgentSocketLink",
+                )?,
                 accept_env: options.accept_env.clone(),
                 set_env: pairs.collect(),
                 user_environment: match &options.permit_user_environment {
@@ -565,7 +570,17 @@ impl Connection {
 
 /// The root directory of the user's sessions, its tokens expanded.
 fn chroot_directory(account: &passwd::Account, options: &Options) -> io::Result<Option<Vec<u8>>> {
-    let Some(path) = settings::chroot_directory(options) else {
+    let path = settings::chroot_directory(options);
+    Ok(in_home(account, path, "ChrootDirectory")?.map(String::into_bytes))
+}
+
+/// A path of the configuration, with what stands for the account filled in.
+fn in_home(
+    account: &passwd::Account,
+    path: Option<&str>,
+    keyword: &str,
+) -> io::Result<Option<String>> {
+    let Some(path) = path else {
         return Ok(None);
     };
     let home = account.home.to_string_lossy();
@@ -576,8 +591,8 @@ fn chroot_directory(account: &passwd::Account, options: &Options) -> io::Result<
         _ => path.to_owned(),
     };
     expand(&path, &[('h', &home), ('u', user), ('U', &uid)])
-        .map(|path| Some(path.into_bytes()))
-        .map_err(|problem| io::Error::other(format!("ChrootDirectory: {problem}")))
+        .map(Some)
+        .map_err(|problem| io::Error::other(format!("{keyword}: {problem}")))
 }
 
 const SIGKILL: i32 = 9;

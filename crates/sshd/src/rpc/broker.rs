@@ -83,6 +83,8 @@ record! {
         pub permit_tty: bool,
         /// Whether programs may reach the client's agent.
         pub permit_agent: bool,
+        /// A name that leads to the agent lent last (AgentSocketLink).
+        pub agent_link: Option<String>,
         /// Patterns of variables that the client may set.
         pub accept_env: Vec<String>,
         /// Variables that are set, whatever the client says.

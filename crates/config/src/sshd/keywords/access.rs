@@ -1,7 +1,7 @@
 //! Who may log in, and what forwarding they may do.
 
 use super::super::options::{Options, Permit};
-use super::{Done, choice, flag, keyword, patterns};
+use super::{Done, choice, flag, keyword, optional, patterns};
 use crate::forward::host_and_rest;
 use crate::keyword::{Dump, Keyword, Line};
 use crate::value;
@@ -9,6 +9,8 @@ use crate::words::{PermitTunnel, Words};
 use carrick_keys::matching;
 
 pub(super) static KEYWORDS: &[Keyword<Options>] = &[
+    // Ours.
+    optional!(Anywhere "AgentSocketLink", agent_socket_link, "a name that leads to the agent lent last"),
     flag!(Anywhere "AllowAgentForwarding", allow_agent_forwarding, "forward agents"),
     keyword!(Anywhere Append "AllowGroups", "groups that may log in",
         |l, o| patterns(l, &mut o.allow_groups, group), |o, d| d.each("AllowGroups", &o.allow_groups)),
