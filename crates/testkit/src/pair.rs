@@ -73,6 +73,8 @@ pub struct Pair {
     pub password: &'static str,
     /// The group that the server has for group exchange.
     pub group: Option<(Vec<u8>, Vec<u8>)>,
+    asked_early: bool,
+    asked_password: bool,
     rng: SeededRng,
     host_keys: Vec<PrivateKey>,
 }
@@ -120,6 +122,8 @@ impl Pair {
             password: PASSWORD,
             group: None,
             rng,
+            asked_early: false,
+            asked_password: false,
             host_keys,
         }
     }
@@ -223,8 +227,14 @@ impl Pair {
                     self.client
                         .answer_host_key(question.id, true)
                         .expect("the question is open");
+                    // Along with the request for the service, where that is done.
+                    let early = self.client.authenticate(USER, &AuthRequest::None);
+                    self.asked_early = early.is_ok();
                 }
-                Event::Side(ClientEvent::Auth(ClientAuthEvent::Ready)) => {
+                Event::Side(ClientEvent::Auth(ClientAuthEvent::Ready)) if self.asked_early => {}
+                Event::Side(ClientEvent::Auth(
+                    ClientAuthEvent::Ready | ClientAuthEvent::Failure { .. },
+                )) if !core::mem::replace(&mut self.asked_password, true) => {
                     let password = Secret::from(self.password);
                     let attempt = AuthRequest::Password(&password);
                     self.client

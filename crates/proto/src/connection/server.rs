@@ -182,6 +182,7 @@ impl Connection<Server> {
         }
         let answered = self.side.auth.answer(id, answer)?;
         self.output.message(&answered.payload);
+        self.rtt.start(self.now);
         if let Some(proof) = answered.proof {
             let mut mux = Mux::new(proof, self.config.mux.clone(), Role::Server);
             if let Some(rtt) = self.rtt.best {
@@ -306,8 +307,8 @@ impl Connection<Server> {
             return Err(self.out_of_place(payload));
         }
         let accept = self.side.auth.service_request(payload)?;
+        // How long the first attempt takes says nothing: it may have come along.
         self.output.message(&accept);
-        self.rtt.start(self.now);
         Ok(())
     }
 
