@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use carrick_proto::mux::{
     ChannelEvent, ChannelId, GlobalId, GlobalRequest, Open, OpenReason, Request, RequestId, Stream,
@@ -179,7 +180,7 @@ impl<S: Side> State<S> {
     /// The driver starts a turn.
     pub(crate) fn drive(&mut self) {
         self.driving = true;
-        self.conn.next_round();
+        self.conn.look(Instant::now());
     }
 
     /// The driver means to sleep until it is woken; `false`: something was
@@ -190,7 +191,7 @@ impl<S: Side> State<S> {
         }
         self.driving = false;
         self.driver = Some(cx.waker().clone());
-        if self.conn.keeps_room() {
+        if self.conn.wants_look() {
             cx.waker().wake_by_ref();
         }
         true
@@ -224,7 +225,7 @@ impl<S: Side> State<S> {
             let error = Error::Protocol(error.clone());
             self.end(error);
         }
-        if self.conn.keeps_room()
+        if self.conn.wants_look()
             && !self.driving
             && let Some(driver) = self.driver.take()
         {

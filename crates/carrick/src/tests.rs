@@ -275,6 +275,16 @@ async fn a_writer_that_does_not_come_back_holds_up_nobody() {
 /// also those that opened late, with a small window.
 #[tokio::test]
 async fn a_crowd_shares_fairly() {
+    crowd().await;
+}
+
+/// With writers on other threads than the driver.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_on_threads_shares_fairly() {
+    crowd().await;
+}
+
+async fn crowd() {
     const CROWD: usize = 60;
     const ENOUGH: usize = 64 * 1024 * 1024;
     let (client, server) = pair(PIPE, |_, _| {}).await;

@@ -338,7 +338,7 @@ fn deliver<S: carrick_proto::Side>(
     now: Instant,
     rng: &mut SeededRng,
 ) -> bool {
-    conn.next_round();
+    conn.look(now);
     conn.resume(now);
     if wire.is_empty() || !conn.wants_read() {
         return false;

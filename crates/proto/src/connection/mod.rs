@@ -6,7 +6,7 @@
 //! - **A**, looking: [`Connection::negotiated`], [`Connection::error`], ...
 //! - **B**, input: [`Connection::take_recv_buf`] and [`Connection::handle_recv`],
 //!   [`Connection::handle_eof`], [`Connection::handle_timeout`], and
-//!   [`Connection::next_round`] before any of them;
+//!   [`Connection::look`] before any of them;
 //! - **C**, the application's commands and answers, in `client`, `server` and
 //!   [`Channels`];
 //! - **D**, output, to be drained after any of B and C: first
@@ -306,6 +306,7 @@ impl<S: Side> Connection<S> {
         self.maybe_rekey();
         self.keep_alive();
         self.calm_down();
+        self.look(now);
     }
 
     /// Ends the connection with a goodbye.
@@ -365,20 +366,19 @@ impl<S: Side> Connection<S> {
         self.process();
     }
 
-    /// To be called at the beginning of each round in which the driver looks
-    /// after the connection: every writer that was told that there is room
-    /// (`Writable`) before the round before has had the time to come, and room
-    /// is no longer kept for those who did not.
-    pub fn next_round(&mut self) {
+    /// To be called whenever the driver begins to look after the connection:
+    /// room is kept only for a moment for writers that were told of it
+    /// (`Writable`) and do not come.
+    pub fn look(&mut self, now: Instant) {
         if let Phase::Open(mux) = &mut self.phase {
-            mux.next_round();
+            mux.look(now);
         }
     }
 
-    /// Room is kept for a writer that was told and has not come yet: the driver
-    /// is to have another round, whatever else there is to do.
-    pub fn keeps_room(&self) -> bool {
-        matches!(&self.phase, Phase::Open(mux) if mux.keeps_room())
+    /// A writer was told, and [`Self::look`] does not know yet: the driver is
+    /// to be woken, though it may have nothing else to do.
+    pub fn wants_look(&self) -> bool {
+        matches!(&self.phase, Phase::Open(mux) if mux.wants_look())
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
@@ -393,7 +393,11 @@ impl<S: Side> Connection<S> {
                 .min(),
             _ => None,
         };
-        let others = [self.alive_deadline(), self.calm_at];
+        let turns = match &self.phase {
+            Phase::Open(mux) => mux.deadline(),
+            Phase::Login => None,
+        };
+        let others = [self.alive_deadline(), self.calm_at, turns];
         rekey.into_iter().chain(others.into_iter().flatten()).min()
     }
 

@@ -32,7 +32,7 @@ mod turns;
 mod window;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use carrick_wire::Encode;
 pub use carrick_wire::msg::connection::OpenFailureReason as OpenReason;
@@ -179,14 +179,19 @@ impl Mux {
 
     /// Tells the channels that wait for room, if there is some and the
     /// application has taken all other news.
-    /// See [`crate::Connection::next_round`].
-    pub(crate) fn next_round(&mut self) {
-        self.turns.next_round();
+    /// See [`crate::Connection::look`].
+    pub(crate) fn look(&mut self, now: Instant) {
+        self.turns.look(now);
     }
 
-    /// See [`crate::Connection::keeps_room`].
-    pub(crate) fn keeps_room(&self) -> bool {
-        self.turns.keeps_room()
+    /// See [`crate::Connection::wants_look`].
+    pub(crate) fn wants_look(&self) -> bool {
+        self.turns.is_news()
+    }
+
+    /// When [`Self::look`] wants to be called.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.turns.deadline()
     }
 
     fn begin_turns(&mut self, room: usize) {

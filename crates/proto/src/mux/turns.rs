@@ -10,10 +10,10 @@
 //! room is kept for it, and if that is used up too its place is in front.
 //!
 //! Who is told need not come: its program may have lost interest. Its share is
-//! kept for a round of the connection's driver, in which everybody who was told
-//! before it began has had the time to come.
+//! kept for a moment ([`PATIENCE`]), counted from when the driver next looked.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use super::ChannelId;
 use crate::limits;
@@ -24,6 +24,10 @@ const ROOM_LEAST: usize = 32 * 1024;
 
 /// Room that is kept for those who had less than their share.
 const KEPT: usize = ROOM_LEAST;
+
+/// How long room is kept for who was told and does not come. Much longer than
+/// a task waits for its turn on a busy thread.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Who has taken less than this while the queue went round is not held up.
 const LITTLE: usize = ROOM_LEAST / 8;
@@ -42,8 +46,6 @@ pub(super) struct Turns {
     told: Vec<Told>,
     /// How many turns were taken.
     clock: u64,
-    /// How many rounds the driver has begun.
-    round: u64,
 }
 
 /// A channel whose turn it is.
@@ -53,8 +55,8 @@ struct Told {
     /// What is left of its share.
     left: usize,
     came: bool,
-    /// The round in which it was told.
-    round: u64,
+    /// When the driver first saw that it was told.
+    since: Option<Instant>,
 }
 
 /// A channel's place in the turns.
@@ -74,7 +76,6 @@ impl Turns {
             behind: VecDeque::new(),
             told: Vec::new(),
             clock: 0,
-            round: 0,
         }
     }
 
@@ -155,8 +156,7 @@ impl Turns {
     pub(super) fn begin(&mut self, room: usize) -> Vec<ChannelId> {
         let mut begun = Vec::new();
         let bulk = room.saturating_sub(KEPT);
-        let expected = self.told.iter().filter(|told| !told.came);
-        let mut free = bulk.saturating_sub(expected.map(|told| told.left).sum());
+        let mut free = bulk.saturating_sub(self.awaited().map(|told| told.left).sum());
         let share = (bulk / self.in_line().max(1)).max(ROOM_LEAST);
         while free >= ROOM_LEAST
             && let Some(id) = self.behind.pop_front().or_else(|| self.waiting.pop_front())
@@ -166,24 +166,35 @@ impl Turns {
                 id,
                 left: share,
                 came: false,
-                round: self.round,
+                since: None,
             });
             begun.push(id);
         }
         begun
     }
 
-    /// A round of the driver begins. Who was told before the last one began and
-    /// has not come does not hold up the others any longer.
-    pub(super) fn next_round(&mut self) {
-        let last = self.round;
-        self.round = self.round.wrapping_add(1);
-        self.told.retain(|told| told.came || told.round == last);
+    /// The driver looks: who was told and has not come for too long does not
+    /// hold up the others any longer.
+    pub(super) fn look(&mut self, now: Instant) {
+        self.told.retain_mut(|told| {
+            let since = *told.since.get_or_insert(now);
+            told.came || now.saturating_duration_since(since) < PATIENCE
+        });
     }
 
-    /// Whether there is somebody who was told and has not come yet.
-    pub(super) fn keeps_room(&self) -> bool {
-        self.told.iter().any(|told| !told.came)
+    fn awaited(&self) -> impl Iterator<Item = &Told> {
+        self.told.iter().filter(|told| !told.came)
+    }
+
+    /// Whether somebody was told since the driver last looked, and has not come.
+    pub(super) fn is_news(&self) -> bool {
+        self.awaited().any(|told| told.since.is_none())
+    }
+
+    /// When the driver is to look again.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let since = self.awaited().filter_map(|told| told.since).min();
+        since?.checked_add(PATIENCE)
     }
 
     /// Forgets a channel that is gone.
@@ -327,8 +338,10 @@ mod tests {
             crowd.come(n, ROOM);
         }
         // A shell that was quiet for a while.
+        let mut now = crate::mux::tests::start();
         for _ in 0..40 {
-            crowd.turns.next_round();
+            now += PATIENCE;
+            crowd.turns.look(now);
             for n in crowd.leaves(ROOM - crowd.room) {
                 if n != 7 {
                     crowd.come(n, ROOM);
@@ -381,12 +394,16 @@ mod tests {
         crowd.come(2, 1);
         assert_eq!(crowd.leaves(ROOM - crowd.room), [2, 0]);
         crowd.come(1, ROOM);
-        // None of the two comes, though they have had a whole round for it.
-        crowd.turns.next_round();
+        // None of the two comes.
+        let now = crate::mux::tests::start();
+        assert!(crowd.turns.is_news());
+        crowd.turns.look(now);
+        assert!(!crowd.turns.is_news());
+        assert_eq!(crowd.turns.deadline(), Some(now + PATIENCE));
+        crowd.turns.look(now + PATIENCE / 2);
         assert_eq!(crowd.leaves(ROOM - crowd.room), []);
-        assert!(crowd.turns.keeps_room());
-        crowd.turns.next_round();
-        assert!(!crowd.turns.keeps_room());
+        crowd.turns.look(now + PATIENCE);
+        assert_eq!(crowd.turns.deadline(), None);
         assert_eq!(crowd.leaves(0), [1]);
     }
 

@@ -179,7 +179,7 @@ impl Side {
     }
 
     fn events(&mut self) {
-        self.end.mux.next_round();
+        self.end.mux.look(self.end.now);
         while let Some(event) = self.end.event() {
             self.event(event);
         }
@@ -499,6 +499,9 @@ impl World {
     fn settle(&mut self) {
         for side in &mut self.sides {
             side.end.out.room = usize::MAX;
+            // Nobody waits for those who were told and did not come.
+            side.events();
+            side.end.now += Duration::from_millis(20);
         }
         loop {
             let mut moved = false;
