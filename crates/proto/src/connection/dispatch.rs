@@ -73,6 +73,7 @@ impl<S: Side> Connection<S> {
             IdentStep::Preamble(line) => self.events.push_back(Event::Preamble(line)),
             IdentStep::Done(ident) => {
                 self.config.mux.openssh_peer = ident.takes_openssh_extras();
+                self.config.mux.frame_extra = if ident.is_openssh() { 4 } else { 0 };
                 if ident.is_carrick() {
                     let most = limits::DATA_PACKET_CARRICK;
                     self.config.mux.max_packet = self.config.mux.max_packet.max(most);

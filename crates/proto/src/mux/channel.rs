@@ -11,7 +11,8 @@ use carrick_wire::msg::connection as msg;
 use super::inbox::Inbox;
 use super::turns::Turn;
 use super::window::ReceiveWindow;
-use super::{ChannelError, ChannelId, MuxFault, Outbox, RequestId, Stream, emit};
+use super::{ChannelError, ChannelId, MuxFault, Open, Outbox, RequestId, Stream, emit};
+use crate::limits;
 
 /// How far one side is with sending. The order is the order in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +25,27 @@ pub(super) enum Half {
     Closed,
 }
 
+/// What differs between channels on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nature {
+    /// A `session`, for which `eow@openssh.com` exists.
+    Session,
+    /// Frames of a network: each message is one, neither cut nor merged.
+    Frames,
+    /// Any other: a stream of bytes.
+    Bytes,
+}
+
+impl From<&Open> for Nature {
+    fn from(kind: &Open) -> Self {
+        match kind {
+            Open::Session => Self::Session,
+            Open::Tun { .. } => Self::Frames,
+            _ => Self::Bytes,
+        }
+    }
+}
+
 /// Our sending half.
 #[derive(Debug)]
 pub(super) struct Sender {
@@ -34,6 +56,10 @@ pub(super) struct Sender {
     pub(super) window: u32,
     /// Data that we put in one packet at most.
     pub(super) max_packet: u32,
+    /// Each message carries a whole frame.
+    pub(super) frames: bool,
+    /// What each message costs of the window beyond its data.
+    pub(super) extra: u32,
     pub(super) turn: Turn,
     /// Somebody wanted to write and found the window used up.
     pub(super) starved: bool,
@@ -48,10 +74,22 @@ impl Sender {
             number,
             window,
             max_packet,
+            frames: false,
+            extra: 0,
             turn: Turn::default(),
             starved: false,
             unreplied: VecDeque::new(),
         }
+    }
+
+    /// The channel carries frames. `extra` is what the peer counts for each
+    /// of them beyond its bytes. A frame that its window could never take is
+    /// one too large for it.
+    pub(super) fn carry_frames(&mut self, extra: u32) {
+        self.frames = true;
+        self.extra = extra;
+        let most = self.window.saturating_sub(extra);
+        self.max_packet = self.max_packet.min(most).min(limits::DATA_PACKET);
     }
 
     /// Succeeds while data may be sent.
@@ -173,13 +211,29 @@ impl Receiver {
 pub(super) struct Live {
     pub(super) send: Sender,
     pub(super) receive: Receiver,
-    /// It is a `session`, for which `eow@openssh.com` exists.
-    pub(super) session: bool,
+    /// See [`Nature`].
+    pub(super) nature: Nature,
     /// The application has no more use for it.
     pub(super) released: bool,
 }
 
 impl Live {
+    /// A channel that both sides have agreed to; `extra` as for
+    /// [`Sender::carry_frames`].
+    pub(super) fn new(send: Sender, receive: Receiver, nature: Nature, extra: u32) -> Self {
+        let mut live = Self {
+            send,
+            receive,
+            nature,
+            released: false,
+        };
+        if nature == Nature::Frames {
+            live.send.carry_frames(extra);
+            live.receive.data = Inbox::of_frames();
+        }
+        live
+    }
+
     /// Both sides have sent CLOSE.
     pub(super) fn is_over(&self) -> bool {
         self.send.half == Half::Closed && self.receive.half == Half::Closed
@@ -249,8 +303,8 @@ pub(super) enum Channel {
     Opening {
         /// The window that goes with it.
         window: ReceiveWindow,
-        /// See [`Live::session`].
-        session: bool,
+        /// See [`Nature`].
+        nature: Nature,
         /// The application closed it meanwhile.
         released: bool,
     },
@@ -258,8 +312,8 @@ pub(super) enum Channel {
     Offered {
         /// With the peer's number, window and packet size.
         send: Sender,
-        /// See [`Live::session`].
-        session: bool,
+        /// See [`Nature`].
+        nature: Nature,
     },
     /// It is open, or was.
     Live(Box<Live>),

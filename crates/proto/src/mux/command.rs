@@ -3,7 +3,7 @@
 use carrick_wire::Text;
 use carrick_wire::msg::connection as msg;
 
-use super::channel::{Channel, Half, Live, Receiver, Sender};
+use super::channel::{Channel, Half, Live, Nature, Receiver, Sender};
 use super::{ChannelError, ChannelId, Mux, Open, OpenReason, Outbox, Request, RequestId, emit};
 use crate::limits;
 
@@ -26,12 +26,12 @@ impl Mux {
                 kind: kind.to_wire(),
             },
         );
-        let session = *kind == Open::Session;
+        let nature = Nature::from(kind);
         self.channels.insert(
             id,
             Channel::Opening {
                 window,
-                session,
+                nature,
                 released: false,
             },
         );
@@ -44,7 +44,7 @@ impl Mux {
         out: &mut dyn Outbox,
         id: ChannelId,
     ) -> Result<(), ChannelError> {
-        let (send, session) = self.take_offer(id)?;
+        let (send, nature) = self.take_offer(id)?;
         let window = self.budget.first(self.config.first_window);
         let max_packet = self.config.max_packet;
         emit(
@@ -58,12 +58,7 @@ impl Mux {
             },
         );
         let receive = Receiver::new(window, max_packet);
-        let live = Live {
-            send,
-            receive,
-            session,
-            released: false,
-        };
+        let live = Live::new(send, receive, nature, self.config.frame_extra);
         self.channels.insert(id, Channel::Live(Box::new(live)));
         Ok(())
     }
@@ -82,11 +77,11 @@ impl Mux {
     }
 
     /// Takes a channel that waits for `accept` or `refuse` out of the table.
-    fn take_offer(&mut self, id: ChannelId) -> Result<(Sender, bool), ChannelError> {
+    fn take_offer(&mut self, id: ChannelId) -> Result<(Sender, Nature), ChannelError> {
         match self.channels.remove(&id) {
-            Some(Channel::Offered { send, session }) => {
+            Some(Channel::Offered { send, nature }) => {
                 self.offered = self.offered.saturating_sub(1);
-                Ok((send, session))
+                Ok((send, nature))
             }
             Some(other) => {
                 self.channels.insert(id, other);

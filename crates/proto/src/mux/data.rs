@@ -3,13 +3,16 @@
 use bytes::Bytes;
 use carrick_wire::msg::connection as msg;
 
-use super::channel::{Channel, Half};
+use super::channel::{Channel, Half, Nature};
 use super::{ChannelError, ChannelId, Mux, Outbox, Request, Stream};
 
 impl Mux {
     /// Space for up to `max` bytes of data in the packet that goes out next:
     /// to be filled from its front, and then sent by [`Mux::commit`]. With
     /// `None` there is no space now, and `Writable` comes when there is.
+    ///
+    /// On a channel of frames the space is as much as was asked for, or as the
+    /// peer ever takes in one: a frame is not cut for want of room.
     pub(crate) fn space<'o>(
         &mut self,
         out: &'o mut dyn Outbox,
@@ -28,12 +31,18 @@ impl Mux {
         };
         send.check_data()?;
         let share = turns.ask(&mut send.turn, id, room);
-        let window = usize::try_from(send.window.min(send.max_packet)).unwrap_or(usize::MAX);
-        if window == 0 {
+        let open = send.window.saturating_sub(send.extra).min(send.max_packet);
+        let window = usize::try_from(open).unwrap_or(usize::MAX);
+        let most = usize::try_from(send.max_packet).unwrap_or(usize::MAX);
+        let least = if send.frames { max.min(most).max(1) } else { 1 };
+        if window < least {
             send.starved = true;
             return Ok(None);
         }
-        let len = window.min(max).min(share);
+        let mut len = window.min(max).min(share);
+        if len < least {
+            len = 0;
+        }
         let header = match stream {
             Stream::Data => msg::Data::HEADER_LEN,
             Stream::Stderr => msg::ExtendedData::HEADER_LEN,
@@ -74,7 +83,7 @@ impl Mux {
         let length = u32::try_from(len).map_err(|_| ChannelError::NoReservation)?;
         let window = send
             .window
-            .checked_sub(length)
+            .checked_sub(length.saturating_add(send.extra))
             .ok_or(ChannelError::NoReservation)?;
         let sent = match stream {
             Stream::Data => out.data_commit(&msg::Data::header(send.number, length), len),
@@ -162,7 +171,7 @@ impl Mux {
         let first = !core::mem::replace(&mut live.receive.discards, true);
         let tell = openssh_peer
             && first
-            && live.session
+            && live.nature == Nature::Session
             && live.receive.half == Half::Open
             && live.send.check_requests().is_ok();
         live.grant(out);

@@ -19,11 +19,13 @@ const BEHIND: usize = 64 * 1024;
 const TAIL: usize = 16 * 1024;
 
 /// One direction's stream: slices of the buffers they came in, and small
-/// pieces gathered in a tail.
+/// pieces gathered in a tail. Frames are all in the tail, and keep their bounds.
 #[derive(Debug)]
 pub(super) struct Inbox {
     pieces: VecDeque<Bytes>,
     tail: BytesMut,
+    /// The lengths of the frames in the tail.
+    frames: Option<VecDeque<u32>>,
     len: usize,
     /// The next arrival is news for the reader.
     armed: bool,
@@ -34,8 +36,17 @@ impl Inbox {
         Self {
             pieces: VecDeque::new(),
             tail: BytesMut::new(),
+            frames: None,
             len: 0,
             armed: true,
+        }
+    }
+
+    /// One whose pieces come out as they went in, neither cut nor merged.
+    pub(super) fn of_frames() -> Self {
+        Self {
+            frames: Some(VecDeque::new()),
+            ..Self::new()
         }
     }
 
@@ -45,8 +56,17 @@ impl Inbox {
 
     /// Appends `piece`; says whether the reader is to be told.
     pub(super) fn push(&mut self, piece: Bytes) -> bool {
+        let Ok(piece_len) = u32::try_from(piece.len()) else {
+            return false;
+        };
         if piece.is_empty() {
             return false;
+        }
+        if let Some(frames) = &mut self.frames {
+            self.len += piece.len();
+            frames.push_back(piece_len);
+            self.tail.extend_from_slice(&piece);
+            return core::mem::take(&mut self.armed);
         }
         let copy_below = if self.len >= BEHIND {
             COPY_BELOW_BEHIND
@@ -75,6 +95,16 @@ impl Inbox {
 
     /// Takes the oldest piece. Finding none asks to be told of the next.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
+        if let Some(frames) = &mut self.frames {
+            let Some(len) = frames.pop_front() else {
+                self.armed = true;
+                return None;
+            };
+            let len = usize::try_from(len).unwrap_or(usize::MAX);
+            let frame = self.tail.split_to(len.min(self.tail.len())).freeze();
+            self.len -= frame.len();
+            return Some(frame);
+        }
         if self.pieces.is_empty() {
             self.flush();
         }
@@ -89,7 +119,10 @@ impl Inbox {
     /// Drops everything; says how much that was.
     pub(super) fn clear(&mut self) -> usize {
         let dropped = self.len;
-        *self = Self::new();
+        *self = match self.frames {
+            Some(_) => Self::of_frames(),
+            None => Self::new(),
+        };
         dropped
     }
 }
@@ -128,5 +161,24 @@ mod tests {
         inbox.push(small);
         inbox.pop();
         assert_ne!(inbox.pop().unwrap().as_ptr(), at);
+    }
+
+    #[test]
+    fn frames_come_out_as_they_went_in() {
+        let mut inbox = Inbox::of_frames();
+        let large = vec![9; COPY_BELOW_BEHIND];
+        let frames: [&[u8]; 4] = [b"ab", b"c", &large, b"d"];
+        for _ in 0..2 {
+            for frame in frames {
+                inbox.push(Bytes::copy_from_slice(frame));
+            }
+            for frame in frames {
+                assert_eq!(inbox.pop().unwrap(), frame);
+            }
+            assert_eq!((inbox.pop(), inbox.is_empty()), (None, true));
+            inbox.push(Bytes::from_static(b"xyz"));
+            assert_eq!(inbox.clear(), 3);
+            assert_eq!(inbox.pop(), None);
+        }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use carrick_wire::msg::connection as msg;
 use carrick_wire::msg::connection::{ConnectionMsg, OpenKind};
 
-use super::channel::{Channel, Half, Live, Question, Receiver, Sender};
+use super::channel::{Channel, Half, Live, Nature, Question, Receiver, Sender};
 use super::command::refuse_open;
 use super::text::lossy;
 use super::{
@@ -207,6 +207,7 @@ impl Mux {
             return Err(MuxFault::SessionAfterNoMore);
         }
         let kind = Open::from_wire(&m.kind)?;
+        let nature = Nature::from(&kind);
         let id = if self.offered < limits::PENDING_OPENS {
             self.new_id().ok()
         } else {
@@ -223,7 +224,7 @@ impl Mux {
         };
         let max_packet = m.max_packet.min(limits::DATA_PACKET_SENT);
         let send = Sender::new(m.sender, m.window, max_packet);
-        self.channels.insert(id, Channel::Offered { send, session });
+        self.channels.insert(id, Channel::Offered { send, nature });
         self.offered += 1;
         self.events
             .push(ChannelEvent::OpenRequest { id, kind }, len);
@@ -235,14 +236,14 @@ impl Mux {
         &mut self,
         message: &'static str,
         number: u32,
-    ) -> Result<(ChannelId, super::window::ReceiveWindow, bool, bool), MuxFault> {
+    ) -> Result<(ChannelId, super::window::ReceiveWindow, Nature, bool), MuxFault> {
         let id = ChannelId(number);
         match self.channels.remove(&id) {
             Some(Channel::Opening {
                 window,
-                session,
+                nature,
                 released,
-            }) => Ok((id, window, session, released)),
+            }) => Ok((id, window, nature, released)),
             Some(Channel::Live(_)) => Err(MuxFault::AlreadyOpen {
                 message,
                 channel: id,
@@ -264,15 +265,12 @@ impl Mux {
                 channel: m.recipient,
             });
         }
-        let (id, window, session, released) =
+        let (id, window, nature, released) =
             self.take_opening(msg::OpenConfirmation::NAME, m.recipient)?;
         let max_packet = m.max_packet.min(limits::DATA_PACKET_SENT);
-        let mut live = Live {
-            send: Sender::new(m.sender, m.window, max_packet),
-            receive: Receiver::new(window, self.config.max_packet),
-            session,
-            released: false,
-        };
+        let send = Sender::new(m.sender, m.window, max_packet);
+        let receive = Receiver::new(window, self.config.max_packet);
+        let mut live = Live::new(send, receive, nature, self.config.frame_extra);
         if released {
             live.release(out);
         } else {

@@ -103,6 +103,11 @@ pub struct MuxConfig {
     /// The peer knows OpenSSH's extensions: it is sent `eow@openssh.com` and
     /// `no-more-sessions@openssh.com`.
     pub openssh_peer: bool,
+    /// What the peer counts, for each frame of a network, beyond its bytes.
+    /// OpenSSH takes the length of the string that the frame is in off the
+    /// window and gives it back; whoever did not count with it would see the
+    /// window grow without end.
+    pub frame_extra: u32,
 }
 
 impl Default for MuxConfig {
@@ -113,6 +118,7 @@ impl Default for MuxConfig {
             total_window: limits::WINDOW_TOTAL,
             max_packet: limits::DATA_PACKET,
             openssh_peer: false,
+            frame_extra: 0,
         }
     }
 }

@@ -43,7 +43,12 @@ impl Ident {
     /// the messages that other implementations were seen to trip over
     /// (`eow@openssh.com`, `no-more-sessions@openssh.com`).
     pub fn takes_openssh_extras(&self) -> bool {
-        self.software().starts_with("OpenSSH") || self.is_carrick()
+        self.is_openssh() || self.is_carrick()
+    }
+
+    /// Whether the peer calls itself OpenSSH.
+    pub fn is_openssh(&self) -> bool {
+        self.software().starts_with("OpenSSH")
     }
 
     /// Whether the peer takes an authentication request that comes along with

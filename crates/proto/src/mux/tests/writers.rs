@@ -175,3 +175,81 @@ fn a_channel_that_is_gone_is_not_told() {
     assert_eq!(end.events(), [ChannelEvent::Closed(id)]);
     end.assert_clean();
 }
+
+/// A tunnel that we opened to a peer with this window, packet size and count
+/// beyond a frame's bytes.
+fn tunnel(window: u32, max_packet: u32, frame_extra: u32) -> (End, ChannelId) {
+    let config = MuxConfig {
+        frame_extra,
+        ..MuxConfig::default()
+    };
+    let mut end = End::new(Role::Client, config);
+    let kind = Open::Tun { mode: 1, unit: 0 };
+    let id = end.mux.open(&mut end.out, &kind).unwrap();
+    end.hear(&msg::OpenConfirmation {
+        recipient: id.0,
+        sender: 9,
+        window,
+        max_packet,
+        body: &[],
+    })
+    .unwrap();
+    assert_eq!(end.events(), [ChannelEvent::Opened(id)]);
+    end.out.messages.clear();
+    (end, id)
+}
+
+#[test]
+fn a_frame_is_not_cut_for_want_of_window() {
+    let (mut end, id) = tunnel(100, 1000, 0);
+    assert_eq!(end.write(id, &[1; 60]), Ok(60));
+    assert_eq!(end.write(id, &[1; 60]), Ok(0));
+    for (bytes, wakes) in [(19, true), (1, true)] {
+        end.hear(&msg::WindowAdjust {
+            recipient: id.0,
+            bytes,
+        })
+        .unwrap();
+        assert_eq!(!end.events().is_empty(), wakes);
+        let went = end.write(id, &[1; 60]).unwrap();
+        assert_eq!(went, if bytes == 1 { 60 } else { 0 });
+    }
+    assert_eq!(end.out.names(), ["data 9 60", "data 9 60"]);
+}
+
+#[test]
+fn a_frame_is_not_cut_for_want_of_room() {
+    let (mut end, id) = tunnel(u32::MAX, 32 * 1024, 0);
+    end.out.room = 40_000;
+    assert_eq!(end.write(id, &[1; 10_000]), Ok(10_000));
+    assert_eq!(end.write(id, &[1; 10_000]), Ok(0));
+    end.out.room = ROOM;
+    assert_eq!(end.events(), [ChannelEvent::Writable(id)]);
+    assert_eq!(end.write(id, &[1; 10_000]), Ok(10_000));
+}
+
+#[test]
+fn what_openssh_counts_for_a_frame_is_counted() {
+    let (mut end, id) = tunnel(1000, 1000, 4);
+    let space = |end: &mut End, max| {
+        let space = end.mux.space(&mut end.out, id, Stream::Data, max).unwrap();
+        space.map(|space| space.len())
+    };
+    // A frame as large as the peer ever takes.
+    assert_eq!(space(&mut end, 2000), Some(996));
+    for _ in 0..10 {
+        assert_eq!(end.write(id, &[1; 96]), Ok(96));
+    }
+    assert_eq!(end.write(id, &[1; 96]), Ok(0));
+    // What it gives back is what it took: the window does not grow.
+    for _ in 0..10 {
+        end.hear(&msg::WindowAdjust {
+            recipient: id.0,
+            bytes: 100,
+        })
+        .unwrap();
+    }
+    let before = end.out.messages.len();
+    while end.write(id, &[1; 96]) == Ok(96) {}
+    assert_eq!(end.out.messages.len() - before, 10);
+}
