@@ -39,6 +39,7 @@ pub mod sftp;
 mod shared;
 #[cfg(test)]
 mod tests;
+pub mod tun;
 pub mod x11;
 
 /// What to set as [`tokio::runtime::Builder::event_interval`] where many

@@ -22,3 +22,4 @@ pub mod sk;
 pub mod socket;
 pub mod termios;
 pub mod tty;
+pub mod tun;

@@ -24,6 +24,7 @@ mod run;
 mod session;
 mod stdio;
 mod terminal;
+mod tun;
 mod typed;
 pub(crate) mod uri;
 mod x11;

@@ -7,7 +7,7 @@ use carrick_config::forward::{self, ForwardKind};
 use carrick_config::hooks::{self, FileText, Hooks, Level};
 use carrick_config::ssh::{Config, LocalUser, Options, Sources};
 use carrick_config::types::Endpoint;
-use carrick_config::words::{AddressFamily, CanonicalizeHostname, LogLevel, Tunnel};
+use carrick_config::words::{AddressFamily, CanonicalizeHostname, LogLevel};
 
 use super::args::{Args, Setting};
 use crate::log::{self, debug};
@@ -166,7 +166,6 @@ pub(super) fn refuse_unbuilt(options: &Options) -> Result<(), String> {
             options.canonicalize_hostname != CanonicalizeHostname::No,
         ),
         ("ChannelTimeout", !options.channel_timeouts.is_empty()),
-        ("Tunnel", options.tunnel != Tunnel::No),
     ];
     for (keyword, wanted) in refused {
         if let (true, Some(origin)) = (wanted, options.set_keywords().origin(keyword)) {

@@ -17,7 +17,7 @@ use super::mux::{Lent, Master};
 use super::relay::{Ended, Relay, Setup, Signals, tell_killed};
 use super::requests::{self, Program, Terminal, Wanted};
 use super::x11::{self, Display};
-use super::{FAILED, background, env, fault, terminal};
+use super::{FAILED, background, env, fault, terminal, tun};
 use crate::connect;
 use crate::log::{self, Level, debug, error, info, log, verbose};
 use crate::text::{err, os_error};
@@ -128,8 +128,12 @@ async fn with_master(
         },
         None => None,
     };
+    let tunnel = match start_tunnel(connection, options).await {
+        Ok(tunnel) => tunnel,
+        Err(status) => return status,
+    };
     if let (true, Some(command)) = (options.permit_local_command, &options.local_command) {
-        local_command(options, command);
+        local_command(options, command, tunnel.as_deref());
     }
     let channel = if options.session_type == SessionType::None {
         None
@@ -179,10 +183,41 @@ fn failed_open(why: &carrick::Error, plan: &Plan) -> u8 {
     FAILED
 }
 
-pub(super) fn local_command(options: &Options, command: &str) {
+/// Makes the tunnel of network devices, if one is wanted: our interface's name.
+/// The exit status where there is no going on without it.
+pub(super) async fn start_tunnel(
+    connection: &Connection,
+    options: &Options,
+) -> Result<Option<String>, u8> {
+    let Ok(tunnel) = tun::prepare(options) else {
+        if options.exit_on_forward_failure {
+            log!(Fatal, "Could not request tunnel forwarding.");
+            return Err(FAILED);
+        }
+        return Ok(None);
+    };
+    let Some(tunnel) = tunnel else {
+        return Ok(None);
+    };
+    let name = tunnel.name.clone();
+    if options.exit_on_forward_failure {
+        let channel = tunnel.open(connection).await.ok_or(FAILED)?;
+        tokio::spawn(tunnel.run(channel));
+    } else {
+        let connection = connection.clone();
+        tokio::spawn(async move {
+            if let Some(channel) = tunnel.open(&connection).await {
+                drop(connection);
+                tunnel.run(channel).await;
+            }
+        });
+    }
+    Ok(Some(name))
+}
+
+pub(super) fn local_command(options: &Options, command: &str, tunnel: Option<&str>) {
     let mut table = options.tokens.table();
-    // No tunnel device.
-    table.push(('T', "NONE"));
+    table.push(('T', tunnel.unwrap_or("NONE")));
     match carrick_config::tokens::expand(command, &table) {
         Ok(command) => {
             if let Err(e) = connect::run_local(&command) {
