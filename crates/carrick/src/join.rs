@@ -53,6 +53,17 @@ impl<S: Side> Channel<S> {
         outcome
     }
 
+    /// As [`Self::join_tcp`], with another stream that knows resets: an error
+    /// of it is one. It comes back with whether it is to be reset too.
+    pub async fn join_resettable<T>(self, stream: T) -> (T, bool)
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let handle = self.clone();
+        let (stream, _) = self.join_with(stream, true).await;
+        (stream, handle.is_reset())
+    }
+
     async fn join_with<T>(self, stream: T, resets: bool) -> (T, io::Result<()>)
     where
         T: AsyncRead + AsyncWrite + Unpin,

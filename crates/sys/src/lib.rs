@@ -10,6 +10,8 @@ pub mod listen;
 pub mod localtime;
 pub mod mem;
 pub mod netgroup;
+#[cfg(target_os = "linux")]
+pub mod netlink;
 pub mod passwd;
 pub mod peercred;
 pub mod process;

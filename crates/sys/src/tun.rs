@@ -79,7 +79,10 @@ pub fn open(layer: Layer, unit: Option<u32>) -> Result<Tun, OpenError> {
 #[cfg(not(target_os = "linux"))]
 pub fn open_named(_: Layer, _: &str) -> Result<Tun, OpenError> {
     let text = "tunnel devices are built for Linux only";
-    Err(OpenError::Control(io::Error::new(io::ErrorKind::Unsupported, text)))
+    Err(OpenError::Control(io::Error::new(
+        io::ErrorKind::Unsupported,
+        text,
+    )))
 }
 
 #[cfg(target_os = "linux")]

@@ -118,7 +118,20 @@ mod tests {
 
     /// A query for `a.example`, with an OPT record that offers `size`.
     fn query(size: Option<u16>) -> Vec<u8> {
-        let mut message = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(size.is_some())];
+        let mut message = vec![
+            0x12,
+            0x34,
+            1,
+            0,
+            0,
+            1,
+            0,
+            0,
+            0,
+            0,
+            0,
+            u8::from(size.is_some()),
+        ];
         message.extend(b"\x01a\x07example\0\0\x01\0\x01");
         if let Some(size) = size {
             message.extend([0, 0, 41]);

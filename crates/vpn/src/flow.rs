@@ -168,7 +168,13 @@ impl Flow {
     }
 
     /// Lets it do what there is to do, with a packet for it if there is one.
-    pub(crate) fn run(&mut self, input: Option<&[u8]>, output: &mut Output, mtu: usize, now: Instant) {
+    pub(crate) fn run(
+        &mut self,
+        input: Option<&[u8]>,
+        output: &mut Output,
+        mtu: usize,
+        now: Instant,
+    ) {
         let mut wire = Wire { input, output, mtu };
         self.interface.poll(now, &mut wire, &mut self.sockets);
         if self.released {

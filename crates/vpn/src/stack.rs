@@ -89,7 +89,9 @@ struct Asker {
 
 enum Slot {
     /// Wants to be a connection; its first packet, to be answered later.
-    Asked { first: Vec<u8> },
+    Asked {
+        first: Vec<u8>,
+    },
     Open(Box<Flow>),
 }
 

@@ -8,12 +8,14 @@ use carrick_config::forward::ForwardKind;
 
 use super::mux::Command;
 use super::uri::{self, Destination};
+use super::vpn::network as vpn;
 use crate::getopt::{Getopt, text};
 use crate::log::Level;
 use crate::services;
 use crate::text::err;
 
-const SPEC: &str = "1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYyZ";
+/// The flag `-` is what stands before a long option.
+const SPEC: &str = "-:1246ab:c:e:fgi:kl:m:no:p:qstvxAB:CD:E:F:GI:J:KL:MNO:P:Q:R:S:TVw:W:XYyZ";
 
 /// How to use it, as OpenSSH says it.
 pub(crate) const USAGE: &str = "\
@@ -23,6 +25,7 @@ usage: ssh [-46AaCfGgKkMNnqsTtVvXxYy] [-B bind_interface] [-b bind_address]
            [-J destination] [-L address] [-l login_name] [-m mac_spec]
            [-O ctl_cmd] [-o option] [-P tag] [-p port] [-R address]
            [-S ctl_path] [-W host:port] [-w local_tun[:remote_tun]]
+           [--vpn network[,network ...]] [--vpn-dns[=address]]
            destination [command [argument ...]]
        ssh [-Q query_option]
 ";
@@ -50,6 +53,8 @@ pub(crate) struct Args {
     pub(crate) destination: Destination,
     /// The destination as typed.
     pub(crate) destination_text: String,
+    /// `--vpn`, `--vpn-dns`.
+    pub(crate) vpn: vpn::Wanted,
     /// The command, its words joined by single spaces; empty for a shell.
     pub(crate) command: Vec<u8>,
 }
@@ -119,6 +124,17 @@ pub(crate) fn parse(args: Vec<OsString>) -> Result<Wanted, BadArgs> {
         out.settings
             .insert(0, Setting::Set("LogLevel", level.name().into()));
     }
+    if out.vpn.resolver.is_some() && out.vpn.networks.is_empty() {
+        return Err(BadArgs::Message("--vpn-dns goes with --vpn".into()));
+    }
+    if out.control.is_some() && !out.vpn.networks.is_empty() {
+        return Err(BadArgs::Message("--vpn does not go with -O".into()));
+    }
+    if !out.vpn.networks.is_empty() && out.command.is_empty() {
+        // The networks are what is wanted, unless a command is too.
+        out.settings
+            .push(Setting::Set("SessionType", "none".into()));
+    }
     match tty {
         0 => {}
         1 => out.settings.push(Setting::Set("RequestTTY", "yes".into())),
@@ -151,6 +167,7 @@ impl Parser {
             match (flag, text(&value)) {
                 ('V', _) => return Ok(Some(Wanted::Version)),
                 ('Q', what) => return Ok(Some(Wanted::Query(what))),
+                ('-', word) => self.long(&word)?,
                 (flag, value) => self.flag(flag, value)?,
             }
         }
@@ -254,6 +271,42 @@ impl Parser {
         let settings = &mut self.out.settings;
         settings.retain(|s| !matches!(s, Setting::Set(known, _) if *known == keyword));
         settings.insert(0, Setting::Set(keyword, value.to_owned()));
+    }
+
+    /// A long option, without its dashes; those are ours.
+    fn long(&mut self, word: &str) -> Result<(), BadArgs> {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (word, None),
+        };
+        match name {
+            "vpn" => {
+                let value = value.or_else(|| self.opts.take_operand().map(|word| text(&word)));
+                let Some(value) = value else {
+                    let reason = "option requires an argument -- vpn\r\n";
+                    return Err(BadArgs::Usage(Some(reason.into())));
+                };
+                let bad = |word| BadArgs::Message(format!("Bad network '{word}'"));
+                self.out
+                    .vpn
+                    .networks
+                    .extend(vpn::list(&value).map_err(bad)?);
+            }
+            "vpn-dns" => {
+                self.out.vpn.resolver = Some(match value {
+                    None => vpn::Resolver::Servers,
+                    Some(word) => match word.parse() {
+                        Ok(address) => vpn::Resolver::At(address),
+                        Err(_) => {
+                            return Err(BadArgs::Message(format!("Bad resolver address '{word}'")));
+                        }
+                    },
+                });
+            }
+            // As getopt says of two dashes that mean nothing.
+            _ => return Err(BadArgs::Usage(Some("unknown option -- -\r\n".into()))),
+        }
+        Ok(())
     }
 
     /// What is forwarded.
@@ -503,6 +556,41 @@ mod tests {
             ),
         ] {
             assert_eq!(bad(words), BadArgs::Fatal(why.into()), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn networks_and_their_resolver() {
+        let a = args(&[
+            "--vpn",
+            "10/8,fd00::/8",
+            "h",
+            "--vpn=192.0.2.1",
+            "--vpn-dns=10.0.0.53",
+        ]);
+        assert_eq!(a.vpn.networks.len(), 3);
+        assert_eq!(
+            a.vpn.resolver,
+            Some(vpn::Resolver::At([10, 0, 0, 53].into()))
+        );
+        let none = Setting::Set("SessionType", "none".into());
+        assert!(a.settings.contains(&none));
+        let a = args(&["--vpn-dns", "--vpn", "0/0", "h", "command", "--vpn"]);
+        assert_eq!(a.vpn.resolver, Some(vpn::Resolver::Servers));
+        assert_eq!(
+            (&a.command[..], a.vpn.networks.len()),
+            (&b"command --vpn"[..], 1)
+        );
+        assert!(!a.settings.contains(&none));
+        let unknown = BadArgs::Usage(Some("unknown option -- -\r\n".into()));
+        assert_eq!(bad(&["--else", "h"]), unknown);
+        assert!(matches!(bad(&["--vpn"]), BadArgs::Usage(Some(_))));
+        for words in [
+            &["--vpn=x", "h"][..],
+            &["--vpn-dns", "h"],
+            &["--vpn=0/0", "--vpn-dns=x", "h"],
+        ] {
+            assert!(matches!(bad(words), BadArgs::Message(_)), "{words:?}");
         }
     }
 

@@ -27,6 +27,7 @@ mod terminal;
 mod tun;
 mod typed;
 pub(crate) mod uri;
+mod vpn;
 mod x11;
 
 use std::ffi::OsString;

@@ -81,6 +81,7 @@ pub(super) async fn converse_over(
 ) -> u8 {
     let proxied = Way {
         check: HostCheck::new(options, None),
+        peer: None,
         remote: Remote::proxied(),
         via: "(via proxy)".to_owned(),
         socket: None,
@@ -124,6 +125,7 @@ async fn over_tcp(
 ) -> u8 {
     let connected = stream.peer_addr().and_then(|peer| {
         let socket = stream.as_fd().try_clone_to_owned().ok();
+        way.peer = Some(peer.ip());
         way.remote = Remote::direct(peer);
         way.via = format!("([{}]:{})", peer.ip(), peer.port());
         way.socket = socket.map(|socket| (socket, peer.is_ipv4()));

@@ -1,5 +1,6 @@
 //! One run of the client: options, connection, host key, login, session.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use super::mux::{self, Command, Joined};
 use super::session::{self, Plan, Work};
 use super::terminal::Restore;
 use super::x11::Display;
-use super::{FAILED, SOFTWARE, fault, options, reach};
+use super::{FAILED, SOFTWARE, fault, options, reach, vpn};
 use crate::connect;
 use crate::connect::hostkey::{Accepted, HostCheck, Refusal};
 use crate::log::{self, Level, debug, info, log, verbose};
@@ -73,12 +74,32 @@ pub(super) fn run(args: &Args) -> u8 {
         Ok(work) => work,
         Err(bad) => return complain(bad),
     };
-    match mux::join(options, &work, args.control) {
+    // A connection of somebody else's has no networks for us.
+    let joined = match args.vpn.networks[..] {
+        [] => mux::join(options, &work, args.control),
+        _ => Joined::Alone,
+    };
+    match joined {
         Joined::Ended(status) => status,
         Joined::Proxied(socket) => converse_through(options, work, socket),
         Joined::Alone if args.control.is_some() => FAILED,
-        Joined::Alone => connect(args, options, work),
+        Joined::Alone => match prepare_vpn(args, options) {
+            Ok(vpn) => connect(args, options, Work { vpn, ..work }),
+            Err(text) => {
+                log!(Fatal, "{text}");
+                FAILED
+            }
+        },
     }
+}
+
+/// The device for the networks behind the connection, if some are wanted.
+fn prepare_vpn(args: &Args, options: &Options) -> Result<Option<vpn::Prepared>, String> {
+    if args.vpn.networks.is_empty() {
+        return Ok(None);
+    }
+    let proxied = options.proxy_command.is_some() || options.proxy_jump.is_some();
+    vpn::prepare(args.vpn.clone(), proxied).map(Some)
 }
 
 fn complain(bad: BadArgs) -> u8 {
@@ -104,6 +125,7 @@ fn prepare(args: &Args, options: &Options, stdio: Option<Endpoint>) -> Result<Wo
         command,
         tty,
         stdio,
+        vpn: None,
     })
 }
 
@@ -120,6 +142,7 @@ fn converse_through(options: &'static Options, work: Work, socket: UnixStream) -
     let plan = Plan {
         options,
         work,
+        peer: None,
         remote: Remote::proxied(),
         lender: None,
         x11: None,
@@ -168,6 +191,8 @@ fn block_on(conversation: impl Future<Output = u8> + Send + 'static) -> u8 {
 /// How we got to the server.
 pub(super) struct Way<'a> {
     pub(super) check: HostCheck<'a>,
+    /// The server's address, if we know it.
+    pub(super) peer: Option<IpAddr>,
     pub(super) remote: Remote,
     /// For the message of success.
     pub(super) via: String,
@@ -251,6 +276,7 @@ where
     let plan = Plan {
         options,
         work,
+        peer: way.peer,
         remote: way.remote,
         lender: Lender::new(options, binding),
         x11: Display::new(options),

@@ -1,5 +1,6 @@
 //! After login: the requests that make a session, its run, and its end.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ use super::mux::{Lent, Master};
 use super::relay::{Ended, Relay, Setup, Signals, tell_killed};
 use super::requests::{self, Program, Terminal, Wanted};
 use super::x11::{self, Display};
-use super::{FAILED, background, env, fault, terminal, tun};
+use super::{FAILED, background, env, fault, terminal, tun, vpn};
 use crate::connect;
 use crate::log::{self, Level, debug, error, info, log, verbose};
 use crate::text::{err, os_error};
@@ -30,12 +31,16 @@ pub(super) struct Work {
     pub(super) tty: bool,
     /// Where standard input and output lead instead of to a session (`-W`).
     pub(super) stdio: Option<Endpoint>,
+    /// The networks behind the connection, if some are wanted (`--vpn`).
+    pub(super) vpn: Option<vpn::Prepared>,
 }
 
 /// How, and with whom.
 pub(super) struct Plan {
     pub(super) options: &'static Options,
     pub(super) work: Work,
+    /// The server's address, if we know it.
+    pub(super) peer: Option<IpAddr>,
     pub(super) remote: Remote,
     /// Lends the user's agent, if that is wanted.
     pub(super) lender: Option<Arc<Lender>>,
@@ -65,8 +70,13 @@ pub(super) fn wants_tty(options: &Options, has_command: bool) -> bool {
 }
 
 /// Runs the session; the result is the exit status.
-pub(super) async fn run(connection: Connection, plan: Plan) -> u8 {
+pub(super) async fn run(connection: Connection, mut plan: Plan) -> u8 {
     tokio::spawn(refuse_globals(connection.clone()));
+    // To the end of the session.
+    let _vpn = match start_vpn(&connection, &mut plan).await {
+        Ok(vpn) => vpn,
+        Err(status) => return status,
+    };
     let status = match Forwards::start(&connection, plan.options) {
         Some(forwards) => {
             tokio::spawn(serve_opens(
@@ -181,6 +191,21 @@ fn failed_open(why: &carrick::Error, plan: &Plan) -> u8 {
         other => fault::tell(other, &plan.remote, &plan.options.hostname, Phase::Session),
     }
     FAILED
+}
+
+/// Routes the networks behind the connection, if some are wanted. The exit
+/// status where that cannot be.
+async fn start_vpn(connection: &Connection, plan: &mut Plan) -> Result<Option<vpn::Running>, u8> {
+    let Some(vpn) = plan.work.vpn.take() else {
+        return Ok(None);
+    };
+    match vpn.start(connection, plan.peer).await {
+        Ok(running) => Ok(Some(running)),
+        Err(text) => {
+            log!(Fatal, "{text}");
+            Err(FAILED)
+        }
+    }
 }
 
 /// Makes the tunnel of network devices, if one is wanted: our interface's name.

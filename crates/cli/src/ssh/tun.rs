@@ -84,7 +84,10 @@ fn open(layer: Layer, local: TunnelId) -> Result<(AsyncFd<File>, String), String
         }
         OpenError::Configure(why) => {
             let mode = layer.mode();
-            format!("failed to configure tunnel (mode {mode}): {}", os_error(&why))
+            format!(
+                "failed to configure tunnel (mode {mode}): {}",
+                os_error(&why)
+            )
         }
     })?;
     let device = watch(tun.device).map_err(|why| os_error(&why))?;
