@@ -213,7 +213,7 @@ async fn connect(
 
 /// What a program is told of a refusal.
 fn refusal(why: &carrick::Error) -> Refusal {
-    let carrick::Error::OpenRefused { reason, text } = why else {
+    let carrick::Error::OpenRefused { reason, text, .. } = why else {
         return Refusal::Unreachable;
     };
     if *reason != OpenReason::CONNECT_FAILED {
