@@ -5,7 +5,7 @@ use std::io;
 
 use carrick_config::hooks::{FileText, Hooks, Level as NoteLevel, local};
 use carrick_config::sshd::{ConnectionSpec, Options, Source};
-use carrick_config::words::{FingerprintHash, LogLevel, PermitTunnel};
+use carrick_config::words::{FingerprintHash, LogLevel};
 use carrick_config::{Error, Origin};
 use carrick_sys::passwd;
 
@@ -136,7 +136,6 @@ const UNBUILT: &[(&str, Asks)] = &[
     }),
     ("GSSAPIAuthentication", |o| o.gssapi_authentication),
     ("KerberosAuthentication", |o| o.kerberos_authentication),
-    ("PermitTunnel", |o| o.permit_tunnel != PermitTunnel::No),
     ("RDomain", |o| is_given(o.rdomain.as_deref())),
     ("UnusedConnectionTimeout", |o| {
         o.unused_connection_timeout.is_some()

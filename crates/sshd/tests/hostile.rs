@@ -92,7 +92,7 @@ const SCENARIOS: &[Scenario] = &[
     scenario("agent-forbidden", 0, "refused; the program has none"),
     scenario("agent-asked-often", 0, "one socket in 700; removed"),
     scenario("agent-broker-killed", 0, "removed"),
-    scenario(FORWARDS, 0, "14 of 14 refused; reached: false, made: false"),
+    scenario(FORWARDS, 0, "16 of 16 refused; reached: false, made: false"),
     scenario(
         "forward-listeners",
         0,

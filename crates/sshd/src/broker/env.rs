@@ -86,6 +86,8 @@ pub struct Surroundings<'a> {
     pub display: Option<&'a Display>,
     /// What was taken in from outside of a changed root directory.
     pub outside: Option<&'a Outside>,
+    /// The interfaces of the connection's tunnels.
+    pub tunnels: &'a [String],
 }
 
 /// The variables of a session. `original` is the command that a forced one
@@ -97,6 +99,7 @@ pub fn make(start: &Start, run: &Run, around: &Surroundings<'_>, original: Optio
         steps,
         agent,
         display,
+        tunnels,
         ..
     } = *around;
     let (account, rules) = (&start.account, &start.rules);
@@ -149,6 +152,9 @@ pub fn make(start: &Start, run: &Run, around: &Surroundings<'_>, original: Optio
     if let Some(path) = steps {
         env.set("SSH_USER_AUTH", path);
     }
+    if !tunnels.is_empty() {
+        env.set("SSH_TUNNEL", tunnels.join(","));
+    }
     if let Some((name, _)) = tty {
         env.set("SSH_TTY", name);
     }
@@ -196,6 +202,8 @@ pub(super) mod tests {
                 tcp_remote: true,
                 unix_local: true,
                 unix_remote: true,
+                tunnel_ip: false,
+                tunnel_ethernet: false,
                 permit_open: None,
                 permit_listen: None,
                 gateway: forward::Gateway::No,
@@ -239,6 +247,7 @@ pub(super) mod tests {
                 agent: Some(Path::new("/tmp/a")),
                 display: None,
                 outside: None,
+                tunnels: &["tun0".to_owned(), "tap1".to_owned()],
             },
             None,
         );
@@ -261,6 +270,7 @@ pub(super) mod tests {
         );
         assert_eq!(get("SSH_USER_AUTH"), Some(OsStr::new("/tmp/x")));
         assert_eq!(get("SSH_AUTH_SOCK"), Some(OsStr::new("/tmp/a")));
+        assert_eq!(get("SSH_TUNNEL"), Some(OsStr::new("tun0,tap1")));
         assert_eq!(get("SSH_ORIGINAL_COMMAND"), None);
     }
 

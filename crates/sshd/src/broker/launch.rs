@@ -354,6 +354,7 @@ mod tests {
         agent: None,
         display: None,
         outside: None,
+        tunnels: &[],
     };
 
     #[test]

@@ -25,6 +25,7 @@ pub mod internal;
 pub mod launch;
 pub mod session;
 pub mod steps;
+pub mod tunnel;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -44,6 +45,7 @@ use crate::listener::EXIT_FATAL;
 use crate::log::{self, Level, Sink, debug, error, fatal};
 use crate::rpc::Link;
 use crate::rpc::broker::{Answer, Ask, Exit, Report, Run, Start};
+use crate::rpc::forward::Tunnel;
 use crate::rpc::preauth::Line;
 use agent::AgentSocket;
 use chroot::Outside;
@@ -57,6 +59,9 @@ use steps::Steps;
 const RETRY: Duration = Duration::from_millis(20);
 /// Where the file of [`steps`] and the socket of [`agent`] are.
 const TMP: &str = "/tmp";
+
+/// Of how many tunnels programs are told (SSH_TUNNEL).
+const TUNNELS: usize = 64;
 
 /// Starts as the monitor's child: standard input is the line to it.
 pub fn start() -> u8 {
@@ -94,6 +99,8 @@ struct Broker<'a> {
     /// Where the user's programs reach the client's agent, once it was asked for.
     agent: Option<AgentSocket>,
     forwarding: Forwarding,
+    /// Names of the interfaces that tunnels were given, as programs are told.
+    tunnels: Vec<String>,
     /// Readable once this process is asked to end.
     ending: UnixStream,
     /// What was taken in from outside of a changed root directory.
@@ -197,6 +204,7 @@ impl<'a> Broker<'a> {
             children: Vec::new(),
             agent: None,
             forwarding: Forwarding::default(),
+            tunnels: Vec::new(),
             ending: on_signals()?,
             outside,
             waiting: Vec::new(),
@@ -340,10 +348,27 @@ impl<'a> Broker<'a> {
                 let news = self.forwarding.listen(&self.start, listen)?;
                 news.map_or(Ok(()), |news| self.tell(news))
             }
+            Ask::Tunnel(ask) => {
+                let news = self.tunnel(&ask);
+                self.tell(news)
+            }
             Ask::Unlisten(id) => {
                 self.forwarding.unlisten(id);
                 Ok(())
             }
+        }
+    }
+
+    /// Opens a device for a tunnel.
+    fn tunnel(&mut self, ask: &Tunnel) -> forward::News {
+        match tunnel::open(&self.start, ask) {
+            Ok((device, name)) => {
+                if self.tunnels.len() < TUNNELS && !self.tunnels.contains(&name) {
+                    self.tunnels.push(name);
+                }
+                (Answer::Dialled(ask.id), Some(device))
+            }
+            Err(why) => (Answer::NotDialled((ask.id, why)), None),
         }
     }
 
@@ -377,6 +402,7 @@ impl<'a> Broker<'a> {
             agent: self.agent.as_ref().map(AgentSocket::path),
             display: self.forwarding.display(id),
             outside: self.outside.as_ref(),
+            tunnels: &self.tunnels,
         };
         match session.run(&self.start, &run, around) {
             Ok((pid, fds)) => {

@@ -2,7 +2,7 @@
 
 use carrick_config::forward::permitted_place;
 use carrick_config::sshd::{Options, Permit};
-use carrick_config::words::{AddressFamily, AllowForwarding, GatewayPorts};
+use carrick_config::words::{AddressFamily, AllowForwarding, GatewayPorts, PermitTunnel};
 
 use crate::rpc::forward::{Gateway, Rules};
 use crate::rpc::x11;
@@ -13,6 +13,8 @@ pub fn rules(options: &Options) -> Rules {
     let allowed = |allowed: AllowForwarding, way: AllowForwarding| {
         !options.disable_forwarding && (allowed == AllowForwarding::Yes || allowed == way)
     };
+    let tunnel =
+        |of: &[PermitTunnel]| !options.disable_forwarding && of.contains(&options.permit_tunnel);
     let (tcp, unix) = (
         options.allow_tcp_forwarding,
         options.allow_stream_local_forwarding,
@@ -22,6 +24,8 @@ pub fn rules(options: &Options) -> Rules {
         tcp_remote: allowed(tcp, AllowForwarding::Remote),
         unix_local: allowed(unix, AllowForwarding::Local),
         unix_remote: allowed(unix, AllowForwarding::Remote),
+        tunnel_ip: tunnel(&[PermitTunnel::PointToPoint, PermitTunnel::Yes]),
+        tunnel_ethernet: tunnel(&[PermitTunnel::Ethernet, PermitTunnel::Yes]),
         permit_open: places(&options.permit_open),
         permit_listen: places(&options.permit_listen),
         gateway: match options.gateway_ports {
@@ -106,6 +110,26 @@ mod tests {
         assert_eq!(rules.xauth.as_deref(), Some("/usr/bin/xauth"));
         let none = of(|o| (o.x11_forwarding, o.disable_forwarding) = (true, true));
         assert_eq!(none, None);
+    }
+
+    #[test]
+    fn tunnels() {
+        let layers = |change| {
+            let rules = of(change);
+            (rules.tunnel_ip, rules.tunnel_ethernet)
+        };
+        assert_eq!(layers(|_| {}), (false, false));
+        let one = layers(|o| o.permit_tunnel = PermitTunnel::Yes);
+        assert_eq!(one, (true, true));
+        let one = layers(|o| o.permit_tunnel = PermitTunnel::PointToPoint);
+        assert_eq!(one, (true, false));
+        let one = layers(|o| o.permit_tunnel = PermitTunnel::Ethernet);
+        assert_eq!(one, (false, true));
+        let none = layers(|o| {
+            o.permit_tunnel = PermitTunnel::Yes;
+            o.disable_forwarding = true;
+        });
+        assert_eq!(none, (false, false));
     }
 
     #[test]

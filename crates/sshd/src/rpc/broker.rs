@@ -1,7 +1,7 @@
 //! Between the broker and its two neighbours.
 
 use super::field::{choice, record};
-use super::forward::{self, Dial, Listen, Refusal, Visitor};
+use super::forward::{self, Dial, Listen, Refusal, Tunnel, Visitor};
 use super::permissions::Permissions;
 use super::preauth::Line;
 use super::x11;
@@ -167,6 +167,8 @@ choice! {
         8 = Unlisten(u32),
         /// Make a display for a session.
         9 = Show(x11::Show),
+        /// Open a network device for a tunnel; answered as a connection is.
+        10 = Tunnel(Tunnel),
     }
 }
 

@@ -35,6 +35,19 @@ record! {
 }
 
 record! {
+    /// Open a network device for a tunnel.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Tunnel {
+        /// As of a [`Dial`], of which it is one more.
+        pub id: u32,
+        /// 1 for IP packets, 2 for Ethernet frames.
+        pub mode: u32,
+        /// The device's number.
+        pub unit: u32,
+    }
+}
+
+record! {
     /// Listen there.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Listen {
@@ -94,6 +107,10 @@ record! {
         pub unix_local: bool,
         /// Listening at Unix sockets.
         pub unix_remote: bool,
+        /// Tunnels of IP packets (PermitTunnel).
+        pub tunnel_ip: bool,
+        /// Tunnels of Ethernet frames.
+        pub tunnel_ethernet: bool,
         /// Where connections may go: host and port, of which `*` and 0 stand
         /// for any (PermitOpen); `None`: anywhere.
         pub permit_open: Option<Vec<(String, u32)>>,
@@ -127,6 +144,12 @@ mod tests {
             let listen = Listen { id: 3, at: to };
             assert_eq!(round_trip(&listen), listen);
         }
+        let tunnel = Tunnel {
+            id: 1,
+            mode: 2,
+            unit: 3,
+        };
+        assert_eq!(round_trip(&tunnel), tunnel);
         for refusal in [
             Refusal::Prohibited,
             Refusal::Failed("x".into()),
@@ -143,6 +166,8 @@ mod tests {
             tcp_remote: false,
             unix_local: true,
             unix_remote: false,
+            tunnel_ip: true,
+            tunnel_ethernet: false,
             permit_open: Some(vec![("*".into(), 80)]),
             permit_listen: None,
             gateway: Gateway::ClientSpecified,

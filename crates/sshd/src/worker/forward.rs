@@ -5,23 +5,27 @@
 //! descriptors that it hands over are joined with channels.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use carrick::forward::Originator;
+use carrick::tun::Layer;
 use carrick::{
     Channel, Connection, GlobalAnswer, GlobalRequest, Incoming, IncomingGlobal, Open, OpenReason,
     Server,
 };
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::line::Line;
+use super::stream::watch;
 use crate::log::debug;
 use crate::rpc::broker::Ask;
-use crate::rpc::forward::{DIALS, Dial, Listen, Place, Refusal, Visitor};
+use crate::rpc::forward::{DIALS, Dial, Listen, Place, Refusal, Tunnel, Visitor};
 
 /// All forwarding of the connection.
 pub struct Forwarder {
@@ -72,6 +76,10 @@ impl Forwarder {
     /// Serves a channel that leads somewhere, in a task of its own; hands one of
     /// another kind back.
     pub fn open(self: &Arc<Self>, incoming: Incoming<Server>) -> Option<Incoming<Server>> {
+        if let Open::Tun { mode, unit } = incoming.kind {
+            tokio::spawn(Arc::clone(self).tunnel(incoming, mode, unit));
+            return None;
+        }
         let (to, from) = match &incoming.kind {
             Open::DirectTcpip {
                 host,
@@ -108,14 +116,34 @@ impl Forwarder {
 
     /// Has the broker connect.
     async fn reach(&self, to: Place, from: (String, u32)) -> Reached {
+        self.ask(|id| Ask::Dial(Dial { id, to, from })).await
+    }
+
+    /// Asks the broker for a descriptor.
+    async fn ask(&self, ask: impl FnOnce(u32) -> Ask) -> Reached {
         let gone = || Refusal::Failed("open failed".to_owned());
         let _place = self.places.acquire().await.map_err(|_| gone())?;
         let id = self.number();
         let (sender, answer) = oneshot::channel();
         lock(&self.dials).insert(id, sender);
-        let asked = self.line.ask(&Ask::Dial(Dial { id, to, from })).await;
+        let asked = self.line.ask(&ask(id)).await;
         asked.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    /// Joins a channel with a network device of the broker's.
+    async fn tunnel(self: Arc<Self>, incoming: Incoming<Server>, mode: u32, unit: u32) {
+        let ask = |id| Ask::Tunnel(Tunnel { id, mode, unit });
+        let (Some(layer), Ok(device)) = (Layer::from_mode(mode), self.ask(ask).await) else {
+            // As OpenSSH, which says no more.
+            return incoming.refuse(OpenReason::CONNECT_FAILED, "open failed");
+        };
+        let device = watch(File::from(device), Interest::READABLE);
+        if let (Ok(device), Ok(channel)) = (device, incoming.accept())
+            && let Err(problem) = channel.join_device(&device, layer).await
+        {
+            debug!("tunnel: {problem}");
+        }
     }
 
     /// The broker has made a connection, or has not.

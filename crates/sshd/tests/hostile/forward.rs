@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use carrick_sshd::rpc::Link;
 use carrick_sshd::rpc::broker::{Answer, Ask};
-use carrick_sshd::rpc::forward::{Dial, Listen, Place, Refusal};
+use carrick_sshd::rpc::forward::{Dial, Listen, Place, Refusal, Tunnel};
 
 use super::SLACK;
 
@@ -39,7 +39,7 @@ fn prohibited(answer: &Answer) -> bool {
 }
 
 /// Asks for a host by each of its names, for a socket's path, and for places to
-/// listen at: how many were refused, and whether anything came of it.
+/// listen at, and for network devices: how many were refused, and whether anything came of it.
 pub(crate) fn forbidden(broker: &Link) -> String {
     let dir = tempfile::tempdir().unwrap();
     let (socket, place) = (dir.path().join("socket"), dir.path().join("place"));
@@ -67,6 +67,14 @@ pub(crate) fn forbidden(broker: &Link) -> String {
         answers.push(listen(broker, id, tcp(address, 0)));
     }
     answers.push(listen(broker, 10, path(&place)));
+    for mode in 1..=2 {
+        let (id, unit) = (20 + mode, 7);
+        let ask = Ask::Tunnel(Tunnel { id, mode, unit });
+        broker.send(&ask, &[]).unwrap();
+        let (answer, fds) = broker.receive().unwrap().unwrap();
+        assert!(fds.is_empty());
+        answers.push(answer);
+    }
     for listener in [service.set_nonblocking(true), unix.set_nonblocking(true)] {
         listener.unwrap();
     }
