@@ -26,9 +26,13 @@ class Machine:
         expect(not check or done.returncode == 0, f'ip {" ".join(words)}: {done.stderr!r}')
         return done.stdout.decode()
 
-    def command(self, *words, resolv=None):
-        """The argument list that runs a command in it, with a file in the place of /etc/resolv.conf if one is named."""
+    def command(self, *words, resolv=None, tun=False):
+        """The argument list that runs a command in it, with a file in the place of /etc/resolv.conf if one is named, and
+        with /dev/net/tun for everybody if wanted, as most systems have it."""
         words = ['nsenter', f'--net=/run/netns/{self.name}', *words]
+        if tun:
+            script = 'mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200 && exec "$@"'
+            words = ['unshare', '--mount', 'sh', '-c', script, 'sh', *words]
         if resolv:
             script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
             words = ['unshare', '--mount', 'sh', '-c', script, resolv, *words]
@@ -38,10 +42,10 @@ class Machine:
         """Runs a command in it."""
         return fixture.run(self.command(*words, resolv=resolv), **options)
 
-    def start(self, *words, resolv=None, **options):
+    def start(self, *words, resolv=None, tun=False, **options):
         """Starts a command in it."""
         options = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL, **options}
-        return subprocess.Popen(self.command(*words, resolv=resolv), **options)
+        return subprocess.Popen(self.command(*words, resolv=resolv, tun=tun), **options)
 
     def has(self, interface):
         """Whether it has an interface of that name."""

@@ -131,6 +131,13 @@ impl Outbox for Output {
         Some(self.sealer.space(header_len, max))
     }
 
+    fn frame_space(&mut self, header_len: usize, len: usize) -> Option<&mut [u8]> {
+        if self.room() == 0 || len == 0 {
+            return None;
+        }
+        Some(self.sealer.frame_space(header_len, len))
+    }
+
     fn data_commit(&mut self, header: &[u8], len: usize) -> bool {
         self.sealer.commit(len, header, &mut *self.rng)
     }

@@ -75,6 +75,10 @@ struct Bench {
 }
 
 impl Bench {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an origin for virtual time; there is no other"
+    )]
     fn new() -> Self {
         let now = Instant::now();
         let config = Config {

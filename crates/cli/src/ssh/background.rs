@@ -46,7 +46,7 @@ pub(super) async fn stay(
         Err(status) => return status,
     };
     if let (true, Some(command)) = (options.permit_local_command, &options.local_command) {
-        local_command(options, command, tunnel.as_deref());
+        local_command(options, command, tunnel.as_ref());
     }
     if options.exit_on_forward_failure {
         forwards.answered().await;

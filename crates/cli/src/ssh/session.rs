@@ -10,6 +10,7 @@ use carrick_config::types::Endpoint;
 use carrick_config::words::{RequestTty, SessionType};
 use carrick_sys::signals::Number;
 use carrick_sys::tty;
+use tokio::task::JoinHandle;
 
 use super::fault::{Phase, Remote};
 use super::forward::{Forwards, stdio};
@@ -138,12 +139,12 @@ async fn with_master(
         },
         None => None,
     };
-    let tunnel = match start_tunnel(connection, options).await {
+    let mut tunnel = match start_tunnel(connection, options).await {
         Ok(tunnel) => tunnel,
         Err(status) => return status,
     };
     if let (true, Some(command)) = (options.permit_local_command, &options.local_command) {
-        local_command(options, command, tunnel.as_deref());
+        local_command(options, command, tunnel.as_ref());
     }
     let channel = if options.session_type == SessionType::None {
         None
@@ -170,7 +171,10 @@ async fn with_master(
     }
     debug!("Entering interactive session.");
     match (channel, stdio) {
-        (Some(channel), _) => with_channel(connection, channel, forwards, master, plan).await,
+        (Some(channel), _) => {
+            let tunnel = tunnel.as_mut();
+            with_channel(connection, channel, forwards, master, tunnel, plan).await
+        }
         (None, stdio) => without_channel(connection, stdio, master, plan).await,
     }
 }
@@ -208,12 +212,34 @@ async fn start_vpn(connection: &Connection, plan: &mut Plan) -> Result<Option<vp
     }
 }
 
-/// Makes the tunnel of network devices, if one is wanted: our interface's name.
-/// The exit status where there is no going on without it.
+/// A tunnel of network devices that was begun.
+pub(super) struct Tunnel {
+    /// Our interface.
+    name: String,
+    /// Opens it and moves the frames, to its end.
+    task: JoinHandle<()>,
+}
+
+impl Tunnel {
+    fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Waits for its end.
+    async fn over(&mut self) {
+        if !self.is_over() {
+            // It returns nothing, and how it ends was told.
+            let _ = (&mut self.task).await;
+        }
+    }
+}
+
+/// Makes the tunnel of network devices, if one is wanted. The exit status where
+/// there is no going on without it.
 pub(super) async fn start_tunnel(
     connection: &Connection,
     options: &Options,
-) -> Result<Option<String>, u8> {
+) -> Result<Option<Tunnel>, u8> {
     let Ok(tunnel) = tun::prepare(options) else {
         if options.exit_on_forward_failure {
             log!(Fatal, "Could not request tunnel forwarding.");
@@ -225,9 +251,9 @@ pub(super) async fn start_tunnel(
         return Ok(None);
     };
     let name = tunnel.name.clone();
-    if options.exit_on_forward_failure {
+    let task = if options.exit_on_forward_failure {
         let channel = tunnel.open(connection).await.ok_or(FAILED)?;
-        tokio::spawn(tunnel.run(channel));
+        tokio::spawn(tunnel.run(channel))
     } else {
         let connection = connection.clone();
         tokio::spawn(async move {
@@ -235,14 +261,14 @@ pub(super) async fn start_tunnel(
                 drop(connection);
                 tunnel.run(channel).await;
             }
-        });
-    }
-    Ok(Some(name))
+        })
+    };
+    Ok(Some(Tunnel { name, task }))
 }
 
-pub(super) fn local_command(options: &Options, command: &str, tunnel: Option<&str>) {
+pub(super) fn local_command(options: &Options, command: &str, tunnel: Option<&Tunnel>) {
     let mut table = options.tokens.table();
-    table.push(('T', tunnel.unwrap_or("NONE")));
+    table.push(('T', tunnel.map_or("NONE", |tunnel| &tunnel.name)));
     match carrick_config::tokens::expand(command, &table) {
         Ok(command) => {
             if let Err(e) = connect::run_local(&command) {
@@ -310,6 +336,7 @@ async fn with_channel(
     channel: Channel,
     forwards: &Forwards,
     master: Option<&Master>,
+    tunnel: Option<&mut Tunnel>,
     plan: &Plan,
 ) -> u8 {
     let options = plan.options;
@@ -346,20 +373,24 @@ async fn with_channel(
     };
     terminal::leave_raw();
     if matches!(ended, Ended::Closed(_)) {
-        ended = outlast(connection, forwards, master, ended).await;
+        ended = outlast(connection, forwards, master, tunnel, ended).await;
     }
     finish(connection, plan, &ended)
 }
 
-/// The session has ended; connections that are carried, and passengers, are not
-/// cut off.
+/// The session has ended; connections that are carried, a tunnel, and passengers
+/// are not cut off.
 async fn outlast(
     connection: &Connection,
     forwards: &Forwards,
     master: Option<&Master>,
+    tunnel: Option<&mut Tunnel>,
     ended: Ended,
 ) -> Ended {
     let alone = async {
+        if let Some(tunnel) = tunnel {
+            tunnel.over().await;
+        }
         match master {
             Some(master) => master.empty().await,
             None => forwards.idle().await,

@@ -47,11 +47,12 @@ impl Mux {
             Stream::Data => msg::Data::HEADER_LEN,
             Stream::Stderr => msg::ExtendedData::HEADER_LEN,
         };
-        if len > 0
-            && let Some(space) = out
-                .data_space(header, len)
-                .filter(|space| !space.is_empty())
-        {
+        let space = match len {
+            0 => None,
+            len if send.frames => out.frame_space(header, len),
+            len => out.data_space(header, len),
+        };
+        if let Some(space) = space.filter(|space| !space.is_empty()) {
             self.reserved = Some((id, stream, space.len()));
             return Ok(Some(space));
         }

@@ -19,6 +19,9 @@ pub(crate) trait Outbox {
     /// reservation that was not committed before is dropped.
     fn data_space(&mut self, header_len: usize, max: usize) -> Option<&mut [u8]>;
 
+    /// As [`Outbox::data_space`], but never shorter than `len`.
+    fn frame_space(&mut self, header_len: usize, len: usize) -> Option<&mut [u8]>;
+
     /// Finishes the reserved packet: `header` (as long as was asked for) goes
     /// in front of the first `len` bytes of data. Without a reservation of that
     /// shape nothing happens, and the answer is `false`.

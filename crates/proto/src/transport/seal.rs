@@ -235,7 +235,11 @@ impl Sealer {
     /// A stretch of at least one and at most `max` bytes inside the payload of
     /// a packet to be, behind `header` bytes that [`Self::commit`] fills in.
     pub(crate) fn space(&mut self, header: usize, max: usize) -> &mut [u8] {
-        let max = max.clamp(1, self.stride);
+        self.frame_space(header, max.clamp(1, self.stride))
+    }
+
+    /// As [`Self::space`], for data that goes into one packet or into none.
+    pub(crate) fn frame_space(&mut self, header: usize, max: usize) -> &mut [u8] {
         if self.deflate.is_some() {
             self.scratch.resize(header + max, 0);
             self.open = Some(OpenSlot {

@@ -88,6 +88,10 @@ impl Outbox for Tray {
         Some(&mut packet[header_len..])
     }
 
+    fn frame_space(&mut self, header_len: usize, len: usize) -> Option<&mut [u8]> {
+        self.data_space(header_len, len)
+    }
+
     fn data_commit(&mut self, header: &[u8], len: usize) -> bool {
         let Some((header_len, mut packet)) = self.reserved.take() else {
             return false;
