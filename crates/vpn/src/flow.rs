@@ -15,9 +15,11 @@ use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 use crate::output::Output;
 
-/// Bytes that wait for the program, and bytes of it that wait for the channel.
-/// What a connection does not use of it is not even touched.
-const BUFFER: usize = 256 * 1024;
+/// How often a program that says nothing is asked whether it is still there,
+/// and how long it may stay away. Its system answers for it, and is this one:
+/// without an answer nobody is left who could end the connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const ABSENCE: Duration = Duration::from_secs(180);
 
 /// How long a connection that both we and the channel have done with waits for
 /// the program's end of it, as Linux does.
@@ -121,9 +123,15 @@ impl Device for Wire<'_> {
 }
 
 impl Flow {
-    /// An end at `at` that waits for its first packet. `None` for an address
-    /// that nobody can have.
-    pub(crate) fn new(at: SocketAddr, seed: u64, mtu: usize, now: Instant) -> Option<Self> {
+    /// An end at `at` that waits for its first packet, and lets up to `room`
+    /// bytes wait in each direction. `None` for an address that nobody can have.
+    pub(crate) fn new(
+        at: SocketAddr,
+        room: usize,
+        seed: u64,
+        mtu: usize,
+        now: Instant,
+    ) -> Option<Self> {
         let mut none = Output::default();
         let mut wire = Wire {
             input: None,
@@ -143,10 +151,12 @@ impl Flow {
             IpAddr::V4(ip) => routes.add_default_ipv4_route(ip).ok().map(drop)?,
             IpAddr::V6(ip) => routes.add_default_ipv6_route(ip).ok().map(drop)?,
         }
-        let buffer = || tcp::SocketBuffer::new(vec![0; BUFFER]);
+        let buffer = || tcp::SocketBuffer::new(vec![0; room]);
         let mut socket = tcp::Socket::new(buffer(), buffer());
         socket.set_nagle_enabled(false);
         socket.set_ack_delay(None);
+        socket.set_keep_alive(Some(KEEP_ALIVE));
+        socket.set_timeout(Some(ABSENCE));
         socket.listen((address, at.port())).ok()?;
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let handle = sockets.add(socket);

@@ -14,6 +14,12 @@ use crate::packet::{self, Packet, Payload, Segment, Unreachable};
 /// Connections at a time, asked for or open; more are refused. A connection of
 /// SSH has no more channels than that.
 const FLOWS: usize = 4000;
+/// Bytes that may wait in each direction of a connection: while there are few,
+/// and of those that come later. All 4000 together hold less than 400 MiB, and
+/// what a connection does not use of that is not even touched.
+const FEW: usize = 256;
+const ROOM_LARGE: usize = 256 * 1024;
+const ROOM_SMALL: usize = 32 * 1024;
 /// DNS queries at a time; more are dropped, and asked again by whoever asked.
 const QUERIES: usize = 256;
 /// The port that name servers listen at.
@@ -236,7 +242,12 @@ impl Stack {
         // Numbers that a stranger cannot guess, and different ones each time.
         let seed = mix(self.config.seed, id.0);
         let time = self.time(now);
-        match Flow::new(to, seed, self.config.mtu, time) {
+        let room = if self.flows.len() <= FEW {
+            ROOM_LARGE
+        } else {
+            ROOM_SMALL
+        };
+        match Flow::new(to, room, seed, self.config.mtu, time) {
             Some(flow) => {
                 if let Some((_, slot)) = self.flows.get_mut(&id) {
                     *slot = Slot::Open(Box::new(flow));
@@ -326,6 +337,15 @@ impl Stack {
             }
             Some((_, Slot::Asked { .. })) => self.refused(id, Refusal::Refused),
             None => {}
+        }
+    }
+
+    /// The device is about to go: what connections there are end with a reset,
+    /// which the packets after the next [`Self::run`] tell.
+    pub fn end(&mut self) {
+        let all: Vec<_> = self.flows.keys().copied().collect();
+        for id in all {
+            self.release(id, true);
         }
     }
 

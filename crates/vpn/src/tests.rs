@@ -389,6 +389,66 @@ fn a_released_connection_waits_for_nobody_for_ever() {
 }
 
 #[test]
+fn a_program_that_is_gone_is_given_up_and_a_silent_one_is_not() {
+    let mut bench = Bench::new();
+    let (silent, flow) = bench.connected("10.1.2.3:80");
+    let wait = |bench: &mut Bench| {
+        for _ in 0..60 {
+            bench.now += Duration::from_secs(10);
+            bench.step();
+        }
+    };
+    wait(&mut bench);
+    bench.socket(silent).send_slice(b"still here").unwrap();
+    bench.step();
+    assert_eq!(bench.stack.read(flow, &mut [0; 16]), Read::Data(10));
+    // Now nothing arrives any more.
+    let _ = (bench.events(), bench.stack.read(flow, &mut [0; 16]));
+    bench.loss = 1;
+    wait(&mut bench);
+    assert!(bench.events().contains(&Event::Readable(flow)));
+    assert_eq!(bench.stack.read(flow, &mut [0; 16]), Read::Reset);
+    bench.stack.release(flow, false);
+    bench.step();
+    assert_eq!(bench.stack.flow_count(), 0);
+}
+
+#[test]
+fn one_that_never_agrees_is_given_up() {
+    let mut bench = Bench::new();
+    let program = bench.connect("10.1.2.3:80");
+    bench.step();
+    let [Event::Connect { flow, .. }] = bench.events()[..] else {
+        panic!("no connection")
+    };
+    bench.sockets.remove(program);
+    bench.loss = 1;
+    bench.stack.connected(flow, bench.now);
+    for _ in 0..60 {
+        bench.now += Duration::from_secs(10);
+        bench.step();
+    }
+    assert_eq!(bench.stack.read(flow, &mut [0; 16]), Read::Reset);
+    bench.stack.release(flow, false);
+    bench.step();
+    assert_eq!(bench.stack.flow_count(), 0);
+}
+
+#[test]
+fn at_the_end_every_program_is_told() {
+    let mut bench = Bench::new();
+    let programs: Vec<_> = (0..300).map(|_| bench.connected("10.1.2.3:80").0).collect();
+    let asking = bench.connect("10.1.2.3:80");
+    bench.step();
+    bench.stack.end();
+    bench.step();
+    for program in programs.into_iter().chain([asking]) {
+        assert_eq!(bench.socket(program).state(), State::Closed);
+    }
+    assert_eq!(bench.stack.flow_count(), 0);
+}
+
+#[test]
 fn hundreds_at_once() {
     let mut bench = Bench::new();
     let programs: Vec<_> = (0..300).map(|_| bench.connect("10.1.2.3:80")).collect();
