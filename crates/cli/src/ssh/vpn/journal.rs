@@ -3,6 +3,9 @@
 //! process lives. Whatever is left of a process that was killed is undone by
 //! the next one that starts.
 //!
+//! The folder is gone when the machine starts anew, and routes are too; what the
+//! resolver's file was stands in the file itself ([`resolv`]).
+//!
 //! The device needs no such care: it goes away with its process, and with it
 //! its addresses, its routes, and what systemd-resolved knows of it.
 //!
@@ -18,7 +21,7 @@ use carrick_sys::netlink::{Netlink, Route, Via};
 use rustix::fs::OFlags;
 
 use super::hex;
-use super::resolv::Change;
+use super::resolv::{self, Change};
 use crate::account;
 use crate::log::debug;
 use crate::text::os_error;
@@ -153,7 +156,9 @@ impl Journal {
     pub(super) fn begin() -> io::Result<Self> {
         let folder = own_folder()?;
         let prefix = prefix()?;
-        recover(&folder, &prefix)?;
+        if !recover(&folder, &prefix)? {
+            resolv::recover();
+        }
         loop {
             let path = folder.join(format!("{prefix}{:016x}", super::seed()));
             let file = open(&path, true)?;
@@ -209,25 +214,35 @@ fn read(text: &str) -> Vec<Step> {
     steps
 }
 
-/// Undoes what others have left behind that live no more.
-fn recover(folder: &Path, prefix: &str) -> io::Result<()> {
+/// Undoes what others have left behind that live no more. Whether there are
+/// some that live, here or in another network namespace.
+fn recover(folder: &Path, prefix: &str) -> io::Result<bool> {
+    let mut living = false;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        if !entry.file_name().to_string_lossy().starts_with(prefix) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with(PREFIX) {
             continue;
         }
         let Ok(file) = open(&entry.path(), false) else {
             continue;
         };
+        // Held until all is undone: nobody else undoes it too.
         match file.try_lock() {
             Ok(()) => {}
-            // Its process lives.
-            Err(TryLockError::WouldBlock) => continue,
+            Err(TryLockError::WouldBlock) => {
+                living = true;
+                continue;
+            }
             Err(TryLockError::Error(problem)) => return Err(problem),
+        }
+        if !name.starts_with(prefix) {
+            continue;
         }
         let mut text = String::new();
         // A line that was not finished was not followed by its step.
-        if file.take(LONGEST).read_to_string(&mut text).is_ok() {
+        if (&file).take(LONGEST).read_to_string(&mut text).is_ok() {
             let whole = text.rfind('\n').and_then(|end| text.get(..end));
             let steps = read(whole.unwrap_or_default());
             debug!(
@@ -236,9 +251,12 @@ fn recover(folder: &Path, prefix: &str) -> io::Result<()> {
             );
             undo(&steps);
         }
-        std::fs::remove_file(entry.path())?;
+        match std::fs::remove_file(entry.path()) {
+            Err(problem) if problem.kind() != io::ErrorKind::NotFound => return Err(problem),
+            _ => {}
+        }
     }
-    Ok(())
+    Ok(living)
 }
 
 #[cfg(test)]
@@ -285,10 +303,13 @@ mod tests {
         }
         let held = open(&living, false).unwrap();
         held.lock().unwrap();
-        recover(folder.path(), "vpn-1-").unwrap();
+        assert!(recover(folder.path(), "vpn-1-").unwrap());
         assert_eq!(
             [&dead, &living, &other].map(|path| path.exists()),
             [false, true, true]
         );
+        drop(held);
+        assert!(!recover(folder.path(), "vpn-1-").unwrap());
+        assert_eq!([&living, &other].map(|path| path.exists()), [false, true]);
     }
 }

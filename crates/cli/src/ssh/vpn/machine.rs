@@ -62,6 +62,7 @@ impl Service {
             }),
             kick: Notify::new(),
         });
+        let _ending = Ending(&self, &machine);
         let mut packet = vec![0; self.mtu];
         loop {
             if let Err(problem) = self.take_packets(&machine, &mut packet).await {
@@ -108,20 +109,7 @@ impl Service {
     /// Does what is due.
     fn serve(&self, machine: &Arc<Machine>) {
         let mut state = machine.lock();
-        let now = Instant::now();
-        loop {
-            state.stack.run(now);
-            let mut sent = false;
-            while let Some(packet) = state.stack.poll_output() {
-                // A packet that the device does not take is lost, as on any wire.
-                let _ = self.device.get_ref().write(&packet);
-                state.stack.recycle(packet);
-                sent = true;
-            }
-            if !sent {
-                break;
-            }
-        }
+        self.send_packets(&mut state.stack);
         while let Some(event) = state.stack.poll_event() {
             match event {
                 Event::Connect { flow, from, to } => {
@@ -155,6 +143,24 @@ impl Service {
         }
     }
 
+    /// Lets connections do what is due, and gives the device what they say.
+    fn send_packets(&self, stack: &mut Stack) {
+        let now = Instant::now();
+        loop {
+            stack.run(now);
+            let mut sent = false;
+            while let Some(packet) = stack.poll_output() {
+                // A packet that the device does not take is lost, as on any wire.
+                let _ = self.device.get_ref().write(&packet);
+                stack.recycle(packet);
+                sent = true;
+            }
+            if !sent {
+                return;
+            }
+        }
+    }
+
     /// Where a connection really goes: the resolver may have a name of ours.
     fn real(&self, to: SocketAddr) -> SocketAddr {
         match &self.names {
@@ -163,6 +169,19 @@ impl Service {
             }
             _ => to,
         }
+    }
+}
+
+/// However it ends: programs are told, or they would wait for a network that
+/// is no more.
+struct Ending<'a>(&'a Service, &'a Machine);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let Self(service, machine) = self;
+        let mut state = machine.lock();
+        state.stack.end();
+        service.send_packets(&mut state.stack);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The system's resolver: systemd-resolved is told of the device's, and where
-//! that is not in use, `/etc/resolv.conf` is changed and put back.
+//! that is not in use, `/etc/resolv.conf` is changed and put back. What it was
+//! stands in it too, as a comment: a machine that loses its power, and with it
+//! the journal, would have a resolver that is not there for ever.
 
 use std::ffi::OsString;
 use std::fs::{File, Permissions};
@@ -11,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::hex;
+use crate::log::debug;
+use crate::text::os_error;
 
 /// The file.
 const PATH: &str = "/etc/resolv.conf";
@@ -32,6 +36,29 @@ enum Before {
 pub(super) struct Change {
     before: Before,
     ours: Vec<u8>,
+}
+
+impl Before {
+    /// As three words.
+    fn words(&self) -> String {
+        match self {
+            Self::Nothing => "nothing - -".to_owned(),
+            Self::Link(to) => format!("link {} -", hex::of(to.as_os_str().as_bytes())),
+            Self::File { mode, text } => format!("file {} {mode}", hex::of(text)),
+        }
+    }
+
+    fn parse([kind, what, mode]: [&str; 3]) -> Option<Self> {
+        Some(match kind {
+            "nothing" => Self::Nothing,
+            "link" => Self::Link(OsString::from_vec(hex::read(what)?).into()),
+            "file" => Self::File {
+                mode: mode.parse().ok()?,
+                text: hex::read(what)?,
+            },
+            _ => return None,
+        })
+    }
 }
 
 /// Whether systemd-resolved does the work.
@@ -85,7 +112,7 @@ impl Change {
                 text: text.clone(),
             },
         };
-        let mut ours = format!("{MARK}nameserver {resolver}\n").into_bytes();
+        let mut ours = format!("{MARK}# {}\nnameserver {resolver}\n", before.words()).into_bytes();
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             let kept = ["search", "domain", "options"]
                 .iter()
@@ -98,9 +125,17 @@ impl Change {
         Ok(Self { before, ours })
     }
 
-    /// Makes it.
+    /// Makes it. Who could not read the file before cannot now.
     pub(super) fn make(&self) -> io::Result<()> {
-        put(Path::new(PATH), &self.ours, 0o644)
+        self.make_at(Path::new(PATH))
+    }
+
+    fn make_at(&self, path: &Path) -> io::Result<()> {
+        let mode = match self.before {
+            Before::File { mode, .. } => mode,
+            Before::Nothing | Before::Link(_) => 0o644,
+        };
+        put(path, &self.ours, mode)
     }
 
     /// Puts back what was there, unless somebody else has changed the file
@@ -128,29 +163,40 @@ impl Change {
 
     /// As a line of the journal.
     pub(super) fn line(&self) -> String {
-        let ours = hex::of(&self.ours);
-        match &self.before {
-            Before::Nothing => format!("nothing - - {ours}"),
-            Before::Link(to) => format!("link {} - {ours}", hex::of(to.as_os_str().as_bytes())),
-            Before::File { mode, text } => format!("file {} {mode} {ours}", hex::of(text)),
-        }
+        format!("{} {}", self.before.words(), hex::of(&self.ours))
     }
 
     /// From a line of the journal.
     pub(super) fn parse(line: &str) -> Option<Self> {
         let [kind, what, mode, ours] =
             <[&str; 4]>::try_from(line.split(' ').collect::<Vec<_>>()).ok()?;
-        let before = match kind {
-            "nothing" => Before::Nothing,
-            "link" => Before::Link(OsString::from_vec(hex::read(what)?).into()),
-            "file" => Before::File {
-                mode: mode.parse().ok()?,
-                text: hex::read(what)?,
-            },
-            _ => return None,
-        };
-        let ours = hex::read(ours)?;
-        Some(Self { before, ours })
+        Some(Self {
+            before: Before::parse([kind, what, mode])?,
+            ours: hex::read(ours)?,
+        })
+    }
+
+    /// The change that made `text`, if it is one of ours.
+    fn made(text: Vec<u8>) -> Option<Self> {
+        let told = text.strip_prefix(MARK.as_bytes())?.strip_prefix(b"# ")?;
+        let line = std::str::from_utf8(told.split(|byte| *byte == b'\n').next()?).ok()?;
+        let words = <[&str; 3]>::try_from(line.split(' ').collect::<Vec<_>>()).ok()?;
+        let before = Before::parse(words)?;
+        Some(Self { before, ours: text })
+    }
+}
+
+/// Puts back what was there before a change of ours of which nothing else is
+/// known any more. Nobody may live who made it.
+pub(super) fn recover() {
+    recover_at(Path::new(PATH));
+}
+
+fn recover_at(path: &Path) {
+    if let Some(change) = std::fs::read(path).ok().and_then(Change::made)
+        && let Err(problem) = change.undo_at(path)
+    {
+        debug!("vpn: {}: {}", path.display(), os_error(&problem));
     }
 }
 
@@ -197,7 +243,7 @@ mod tests {
     fn check(path: &Path) -> Change {
         let change = Change::plan_at(path, "10.1.0.53".parse().unwrap()).unwrap();
         assert_eq!(Change::parse(&change.line()), Some(change.clone()));
-        put(path, &change.ours, 0o644).unwrap();
+        change.make_at(path).unwrap();
         change
     }
 
@@ -208,10 +254,10 @@ mod tests {
         std::fs::write(&path, OLD).unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let change = check(&path);
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            format!("{MARK}{NEW}")
-        );
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (comments, rest) = text.split_at(text.len() - NEW.len());
+        assert!(comments.starts_with(MARK) && comments.lines().count() == 2);
+        assert_eq!(rest, NEW);
         let again = Change::plan_at(&path, "10.1.0.53".parse().unwrap());
         assert!(again.is_err(), "{again:?}");
         change.undo_at(&path).unwrap();
@@ -237,6 +283,26 @@ mod tests {
         );
         change.undo_at(&path).unwrap();
         assert_eq!(std::fs::read_link(&path).unwrap(), Path::new("real"));
+    }
+
+    #[test]
+    fn the_file_itself_tells_what_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        std::fs::write(&path, OLD).unwrap();
+        recover_at(&path);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), OLD);
+        check(&path);
+        recover_at(&path);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), OLD);
+        std::fs::remove_file(&path).unwrap();
+        check(&path);
+        recover_at(&path);
+        assert!(!path.exists());
+        // The mark alone tells nothing.
+        std::fs::write(&path, format!("{MARK}nameserver 192.0.2.1\n")).unwrap();
+        recover_at(&path);
+        assert!(path.exists());
     }
 
     #[test]
