@@ -277,6 +277,22 @@ def vpn_cases(bench, server):
             with open(resolv, encoding='utf-8') as file:
                 same(file.read(), 'nameserver 203.0.113.9\n', 'resolv.conf after the next start')
 
+    def a_dead_link():
+        with Lab(bench, 'ours', server) as lab:
+            client, before = lab.net.client, routes(lab.net.client)
+            lab.serve(lab.net.far, '10.1.0.9:7')
+            process = lab.start('-v', '-o', 'ServerAliveInterval=1', '-o', 'ServerAliveCountMax=2', '--vpn', '10.1.0.0/16')
+            netns.until(lambda: routes(client) != before, 'no routes')
+            holder = client.start(sys.executable, CASE, 'hold', '10.1.0.9', '7', stdout=subprocess.PIPE)
+            lab.running.append(holder)
+            same(holder.stdout.readline(), b'held\n', 'a connection')
+            # The server is there no more, and nobody says so.
+            lab.net.server.ip('addr', 'del', f'{SERVER}/24', 'dev', 'wire1')
+            same(process.wait(30), 255, 'exit status')
+            same(holder.stdout.readline(), b'ECONNRESET\n', 'what the program is told')
+            holder.stdout.close()
+            same(routes(client), before, 'routes after the end')
+
     def in_the_background():
         with Lab(bench, 'ours', server) as lab:
             client, before = lab.net.client, routes(lab.net.client)
@@ -301,7 +317,7 @@ def vpn_cases(bench, server):
             expect(b'this system gives us no network device' in done.stderr, f'{done.stderr!r}')
 
     named = [('carries', carries), ('refuses', refuses), ('asks for names', asks_names), ("the server's resolver", servers_names),
-             ('everything', everything), ('killed', killed), ('in the background', in_the_background),
+             ('everything', everything), ('killed', killed), ('a dead link', a_dead_link), ('in the background', in_the_background),
              ('not permitted', not_permitted)]
     return [Case(f'{title} {name}', check, alone=True) for name, check in named]
 

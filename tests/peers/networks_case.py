@@ -93,6 +93,16 @@ def connect(address, port):
         print(errno.errorcode.get(wrong.errno, wrong))
 
 
+def hold(address, port):
+    """Opens a connection, and waits for what becomes of it."""
+    with socket.create_connection((address, int(port)), 60) as conn:
+        print('held', flush=True)
+        try:
+            print(len(conn.recv(1)))
+        except OSError as wrong:
+            print(errno.errorcode.get(wrong.errno, wrong))
+
+
 def udp(address, port):
     """What comes of a datagram."""
     with socket.socket(family(address), socket.SOCK_DGRAM) as sock:
@@ -145,4 +155,4 @@ def ping(address, *sizes):
 
 
 if __name__ == '__main__':
-    {each.__name__: each for each in (serve, copy, many, connect, udp, names, ping)}[sys.argv[1]](*sys.argv[2:])
+    {each.__name__: each for each in (serve, copy, many, connect, hold, udp, names, ping)}[sys.argv[1]](*sys.argv[2:])
