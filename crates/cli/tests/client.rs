@@ -72,9 +72,10 @@ fn refusals_end_with_255() {
             "Can't open user config file /no/such/file: No such file",
         ),
         (
-            &["-F", "none", "-o", "Tunnel=yes", "h"],
-            "Tunnel is not built yet",
+            &["-F", "none", "-o", "ChannelTimeout=session=5m", "h"],
+            "ChannelTimeout is not built yet",
         ),
+        (&["-F", "none", "--vpn=x", "h"], "Bad network 'x'"),
         (
             &["-F", "none", "-L", "nonsense", "h"],
             "Bad local forwarding specification 'nonsense'",
