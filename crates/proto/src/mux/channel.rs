@@ -83,12 +83,13 @@ impl Sender {
     }
 
     /// The channel carries frames. `extra` is what the peer counts for each
-    /// of them beyond its bytes. A frame that its window could never take is
-    /// one too large for it.
+    /// of them beyond its bytes. A frame that takes more than half of its window
+    /// is one too large for it: it gives back what it has taken by halves, and
+    /// with less of a rest than the frame both would wait for ever.
     pub(super) fn carry_frames(&mut self, extra: u32) {
         self.frames = true;
         self.extra = extra;
-        let most = self.window.saturating_sub(extra);
+        let most = (self.window / 2).saturating_sub(extra).max(1);
         self.max_packet = self.max_packet.min(most).min(limits::DATA_PACKET);
     }
 
