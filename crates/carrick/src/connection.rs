@@ -221,6 +221,11 @@ impl<S: Side> Connection<S> {
         self.with(|state| state.conn.transferred())
     }
 
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.handle.shared().lock().over.is_some()
+    }
+
     /// Waits for the end of the connection: why it ended.
     pub async fn closed(&self) -> Error {
         poll_fn(|cx| {

@@ -223,11 +223,12 @@ async fn connect(
     machine.kick.notify_one();
     let stream = FlowStream {
         machine,
+        connection,
         flow,
         reset: false,
     };
     let (mut stream, reset) = channel.join_resettable(stream).await;
-    stream.reset = reset;
+    stream.reset |= reset;
 }
 
 /// What a program is told of a refusal.
@@ -251,6 +252,7 @@ fn refusal(why: &carrick::Error) -> Refusal {
 /// A program's connection, as a stream.
 struct FlowStream {
     machine: Arc<Machine>,
+    connection: Connection,
     flow: FlowId,
     /// It ends by a reset.
     reset: bool,
@@ -334,7 +336,13 @@ impl AsyncWrite for FlowStream {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.connection.is_closed() {
+            // Not what the other end has said: a program must not take what it
+            // has for all there is.
+            self.reset = true;
+            return Poll::Ready(Err(reset()));
+        }
         self.machine.lock().stack.finish(self.flow);
         self.machine.kick.notify_one();
         Poll::Ready(Ok(()))
