@@ -25,14 +25,18 @@ pub fn set_default(signal: Signal) -> io::Result<()> {
     dispose(signal, SigHandler::SigDfl).map(drop)
 }
 
-/// Whether `signal` is ignored, as a program under `nohup` finds SIGHUP. It
-/// must be called before any handler for it is installed.
+/// Whether `signal` is ignored, as a program under `nohup` finds SIGHUP. What
+/// is done with it stays.
 pub fn is_ignored(signal: Signal) -> io::Result<bool> {
-    let ignored = dispose(signal, SigHandler::SigDfl)?;
-    if ignored {
-        ignore(signal)?;
+    // SAFETY: `sigaction` is plain data, for which all zeros is a value.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without an action to set, `sigaction` only writes the one that is
+    // there to `now`, which outlives the call.
+    let r = unsafe { libc::sigaction(signal as i32, std::ptr::null(), &raw mut now) };
+    if r != 0 {
+        return Err(io::Error::last_os_error());
     }
-    Ok(ignored)
+    Ok(now.sa_sigaction == libc::SIG_IGN)
 }
 
 /// Sends `signal` to this process, and returns if it did not end or stop it
@@ -100,5 +104,17 @@ mod tests {
         drop(held);
         set_default(Signal::SIGUSR2).unwrap();
         assert!(!is_ignored(Signal::SIGUSR2).unwrap());
+    }
+
+    /// A second look took the handler away that the first had made way for.
+    #[test]
+    fn to_look_changes_nothing() {
+        let action = SigAction::new(SigHandler::SigIgn, SaFlags::SA_RESTART, SigSet::empty());
+        // SAFETY: no code runs in a handler.
+        unsafe { sigaction(Signal::SIGURG, &action) }.unwrap();
+        assert!(is_ignored(Signal::SIGURG).unwrap());
+        // SAFETY: as above.
+        let old = unsafe { sigaction(Signal::SIGURG, &action) }.unwrap();
+        assert!(old.flags().contains(SaFlags::SA_RESTART));
     }
 }
