@@ -256,9 +256,12 @@ async fn a_writer_that_does_not_come_back_holds_up_nobody() {
         let data = data.clone();
         async move { keen.send(crate::Stream::Data, &data).await.map(|()| keen) }
     });
+    // However long that takes.
+    let (first, more) = data.split_at(WINDOW);
+    lazy.send(crate::Stream::Data, first).await.unwrap();
     let cut = tokio::time::timeout(
         Duration::from_millis(500),
-        lazy.send(crate::Stream::Data, &data),
+        lazy.send(crate::Stream::Data, more),
     );
     assert!(cut.await.is_err(), "both windows are used up");
     // Now the lazy one may write again, and is told so; nobody is there.
