@@ -28,6 +28,7 @@
 )]
 
 mod dns;
+mod event;
 mod flow;
 mod output;
 mod packet;
@@ -35,5 +36,6 @@ mod stack;
 #[cfg(test)]
 mod tests;
 
+pub use event::{Event, FlowId, QueryId, Refusal};
 pub use flow::{Gone, Read};
-pub use stack::{Config, Event, FlowId, QueryId, Refusal, Stack};
+pub use stack::{Config, Stack};

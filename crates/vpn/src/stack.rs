@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use smoltcp::time as small;
 
 use crate::dns;
+use crate::event::{Event, FlowId, QueryId, Refusal};
 use crate::flow::{Flow, Gone, Read};
 use crate::output::Output;
 use crate::packet::{self, Packet, Payload, Segment, Unreachable};
@@ -25,14 +26,6 @@ const QUERIES: usize = 256;
 /// The port that name servers listen at.
 const DNS: u16 = 53;
 
-/// A connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FlowId(u64);
-
-/// A DNS query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct QueryId(u64);
-
 /// What holds for the device.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -42,45 +35,6 @@ pub struct Config {
     pub resolvers: Vec<IpAddr>,
     /// Makes sequence numbers hard to guess.
     pub seed: u64,
-}
-
-/// News.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A program wants to connect: [`Stack::connected`] or [`Stack::refused`]
-    /// is to follow.
-    Connect {
-        /// The connection.
-        flow: FlowId,
-        /// Who wants to.
-        from: SocketAddr,
-        /// Where to.
-        to: SocketAddr,
-    },
-    /// There is something to read, or will never be again.
-    Readable(FlowId),
-    /// There is room to write, or will never be again.
-    Writable(FlowId),
-    /// A program asks for a name: [`Stack::answer`] is to follow, soon.
-    Query {
-        /// The query.
-        query: QueryId,
-        /// The resolver that it was sent to.
-        to: IpAddr,
-        /// The DNS message.
-        message: Vec<u8>,
-    },
-}
-
-/// Why a connection cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// Nobody listens there.
-    Refused,
-    /// There is no way there, or no answer from there.
-    Unreachable,
-    /// It is not permitted.
-    Prohibited,
 }
 
 /// Who and where to.
