@@ -99,19 +99,24 @@ impl<S: Side> Connection<S> {
 
     /// Opens a channel, and waits for the other side to agree.
     pub async fn open(&self, kind: Open) -> Result<Channel<S>, Error> {
+        let channel = self.begin_open(&kind)?;
+        channel.opened().await?;
+        Ok(channel)
+    }
+
+    /// Asks for a channel at once; [`Channel::opened`] waits for the answer.
+    pub(crate) fn begin_open(&self, kind: &Open) -> Result<Channel<S>, Error> {
         let id = self.with(|state| {
             state.check()?;
             let mut channels = state
                 .conn
                 .channels()
                 .ok_or(Error::Misuse(Misuse::WrongPhase))?;
-            let id = channels.open(&kind)?;
+            let id = channels.open(kind)?;
             channel::register(state, id);
             Ok::<_, Error>(id)
         })?;
-        let channel = Channel::new(self.handle.clone(), id);
-        channel.opened().await?;
-        Ok(channel)
+        Ok(Channel::new(self.handle.clone(), id))
     }
 
     /// The next channel that the other side asks for; `None` at the end of the

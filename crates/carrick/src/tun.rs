@@ -80,10 +80,20 @@ impl Layer {
 
 impl<S: Side> Connection<S> {
     /// Asks for a tunnel to a device of the other side's, of this number or,
-    /// with [`ANY_UNIT`], of any.
-    pub async fn open_tunnel(&self, layer: Layer, unit: u32) -> Result<Channel<S>, Error> {
+    /// with [`ANY_UNIT`], of any. The request goes out at once: a session that
+    /// is asked for after it finds the device there.
+    pub fn open_tunnel(
+        &self,
+        layer: Layer,
+        unit: u32,
+    ) -> impl Future<Output = Result<Channel<S>, Error>> + use<S> {
         let mode = layer.mode();
-        self.open(Open::Tun { mode, unit }).await
+        let asked = self.begin_open(&Open::Tun { mode, unit });
+        async move {
+            let channel = asked?;
+            channel.opened().await?;
+            Ok(channel)
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use super::fault::{self, Phase};
 use super::forward::Forwards;
 use super::mux::{self, Master};
 use super::relay::{Signals, tell_killed};
-use super::session::{Plan, local_command, start_tunnel};
+use super::session::{Plan, local_command};
+use super::tun;
 use crate::log::{self, Level, debug, debug2, log};
 use crate::text::os_error;
 
@@ -41,12 +42,12 @@ pub(super) async fn stay(
     plan: &Plan,
 ) -> u8 {
     let options = plan.options;
-    let tunnel = match start_tunnel(connection, options).await {
+    let tunnel = match tun::start(connection, forwards, options).await {
         Ok(tunnel) => tunnel,
         Err(status) => return status,
     };
     if let (true, Some(command)) = (options.permit_local_command, &options.local_command) {
-        local_command(options, command, tunnel.as_ref());
+        local_command(options, command, tunnel.as_deref());
     }
     if options.exit_on_forward_failure {
         forwards.answered().await;

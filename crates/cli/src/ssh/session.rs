@@ -10,7 +10,6 @@ use carrick_config::types::Endpoint;
 use carrick_config::words::{RequestTty, SessionType};
 use carrick_sys::signals::Number;
 use carrick_sys::tty;
-use tokio::task::JoinHandle;
 
 use super::fault::{Phase, Remote};
 use super::forward::{Forwards, stdio};
@@ -73,23 +72,12 @@ pub(super) fn wants_tty(options: &Options, has_command: bool) -> bool {
 /// Runs the session; the result is the exit status.
 pub(super) async fn run(connection: Connection, mut plan: Plan) -> u8 {
     tokio::spawn(refuse_globals(connection.clone()));
-    // To the end of the session.
-    let _vpn = match start_vpn(&connection, &mut plan).await {
-        Ok(vpn) => vpn,
-        Err(status) => return status,
-    };
-    let status = match Forwards::start(&connection, plan.options) {
-        Some(forwards) => {
-            tokio::spawn(serve_opens(
-                connection.clone(),
-                plan.lender.clone(),
-                plan.x11.clone(),
-                forwards.clone(),
-            ));
-            let work = with_forwards(&connection, &forwards, &plan);
-            forwards.unless_broken(work).await.unwrap_or(FAILED)
-        }
-        None => FAILED,
+    let vpn = plan.work.vpn.take();
+    // Boxed: it is large, and two branches would have room for it.
+    let work = Box::pin(with_connection(&connection, &plan));
+    let status = match vpn {
+        Some(vpn) => vpn.during(work, &connection, plan.peer).await,
+        None => work.await,
     };
     terminal::leave_raw();
     connection.disconnect("disconnected by user");
@@ -97,6 +85,20 @@ pub(super) async fn run(connection: Connection, mut plan: Plan) -> u8 {
     tokio::task::yield_now().await;
     tokio::task::yield_now().await;
     status
+}
+
+async fn with_connection(connection: &Connection, plan: &Plan) -> u8 {
+    let Some(forwards) = Forwards::start(connection, plan.options) else {
+        return FAILED;
+    };
+    tokio::spawn(serve_opens(
+        connection.clone(),
+        plan.lender.clone(),
+        plan.x11.clone(),
+        forwards.clone(),
+    ));
+    let work = with_forwards(connection, &forwards, plan);
+    forwards.unless_broken(work).await.unwrap_or(FAILED)
 }
 
 async fn with_forwards(connection: &Connection, forwards: &Forwards, plan: &Plan) -> u8 {
@@ -139,12 +141,12 @@ async fn with_master(
         },
         None => None,
     };
-    let mut tunnel = match start_tunnel(connection, options).await {
+    let tunnel = match tun::start(connection, forwards, options).await {
         Ok(tunnel) => tunnel,
         Err(status) => return status,
     };
     if let (true, Some(command)) = (options.permit_local_command, &options.local_command) {
-        local_command(options, command, tunnel.as_ref());
+        local_command(options, command, tunnel.as_deref());
     }
     let channel = if options.session_type == SessionType::None {
         None
@@ -171,10 +173,7 @@ async fn with_master(
     }
     debug!("Entering interactive session.");
     match (channel, stdio) {
-        (Some(channel), _) => {
-            let tunnel = tunnel.as_mut();
-            with_channel(connection, channel, forwards, master, tunnel, plan).await
-        }
+        (Some(channel), _) => with_channel(connection, channel, forwards, master, plan).await,
         (None, stdio) => without_channel(connection, stdio, master, plan).await,
     }
 }
@@ -197,78 +196,10 @@ fn failed_open(why: &carrick::Error, plan: &Plan) -> u8 {
     FAILED
 }
 
-/// Routes the networks behind the connection, if some are wanted. The exit
-/// status where that cannot be.
-async fn start_vpn(connection: &Connection, plan: &mut Plan) -> Result<Option<vpn::Running>, u8> {
-    let Some(vpn) = plan.work.vpn.take() else {
-        return Ok(None);
-    };
-    match vpn.start(connection, plan.peer).await {
-        Ok(running) => Ok(Some(running)),
-        Err(text) => {
-            log!(Fatal, "{text}");
-            Err(FAILED)
-        }
-    }
-}
-
-/// A tunnel of network devices that was begun.
-pub(super) struct Tunnel {
-    /// Our interface.
-    name: String,
-    /// Opens it and moves the frames, to its end.
-    task: JoinHandle<()>,
-}
-
-impl Tunnel {
-    fn is_over(&self) -> bool {
-        self.task.is_finished()
-    }
-
-    /// Waits for its end.
-    async fn over(&mut self) {
-        if !self.is_over() {
-            // It returns nothing, and how it ends was told.
-            let _ = (&mut self.task).await;
-        }
-    }
-}
-
-/// Makes the tunnel of network devices, if one is wanted. The exit status where
-/// there is no going on without it.
-pub(super) async fn start_tunnel(
-    connection: &Connection,
-    options: &Options,
-) -> Result<Option<Tunnel>, u8> {
-    let Ok(tunnel) = tun::prepare(options) else {
-        if options.exit_on_forward_failure {
-            log!(Fatal, "Could not request tunnel forwarding.");
-            return Err(FAILED);
-        }
-        return Ok(None);
-    };
-    let Some(tunnel) = tunnel else {
-        return Ok(None);
-    };
-    let name = tunnel.name.clone();
-    let task = if options.exit_on_forward_failure {
-        let channel = tunnel.open(connection).await.ok_or(FAILED)?;
-        tokio::spawn(tunnel.run(channel))
-    } else {
-        let connection = connection.clone();
-        tokio::spawn(async move {
-            if let Some(channel) = tunnel.open(&connection).await {
-                drop(connection);
-                tunnel.run(channel).await;
-            }
-        })
-    };
-    Ok(Some(Tunnel { name, task }))
-}
-
-pub(super) fn local_command(options: &Options, command: &str, tunnel: Option<&Tunnel>) {
+/// Runs LocalCommand; `tunnel` is our device, if there is a tunnel of such.
+pub(super) fn local_command(options: &Options, command: &str, tunnel: Option<&str>) {
     let mut table = options.tokens.table();
-    table.push(('T', tunnel.map_or("NONE", |tunnel| &tunnel.name)));
+    table.push(('T', tunnel.unwrap_or("NONE")));
     match carrick_config::tokens::expand(command, &table) {
         Ok(command) => {
             if let Err(e) = connect::run_local(&command) {
@@ -336,7 +267,6 @@ async fn with_channel(
     channel: Channel,
     forwards: &Forwards,
     master: Option<&Master>,
-    tunnel: Option<&mut Tunnel>,
     plan: &Plan,
 ) -> u8 {
     let options = plan.options;
@@ -373,24 +303,20 @@ async fn with_channel(
     };
     terminal::leave_raw();
     if matches!(ended, Ended::Closed(_)) {
-        ended = outlast(connection, forwards, master, tunnel, ended).await;
+        ended = outlast(connection, forwards, master, ended).await;
     }
     finish(connection, plan, &ended)
 }
 
-/// The session has ended; connections that are carried, a tunnel, and passengers
-/// are not cut off.
+/// The session has ended; connections that are carried, and passengers, are not
+/// cut off.
 async fn outlast(
     connection: &Connection,
     forwards: &Forwards,
     master: Option<&Master>,
-    tunnel: Option<&mut Tunnel>,
     ended: Ended,
 ) -> Ended {
     let alone = async {
-        if let Some(tunnel) = tunnel {
-            tunnel.over().await;
-        }
         match master {
             Some(master) => master.empty().await,
             None => forwards.idle().await,

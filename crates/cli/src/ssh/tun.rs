@@ -6,6 +6,7 @@
 //! a wire could.
 
 use std::fs::File;
+use std::future::ready;
 use std::io;
 
 use carrick::tun::{ANY_UNIT, Layer};
@@ -16,20 +17,55 @@ use carrick_config::words::Tunnel as Mode;
 use carrick_sys::tun::{self, OpenError};
 use tokio::io::unix::AsyncFd;
 
-use crate::log::{debug, error, info};
+use super::FAILED;
+use super::forward::Forwards;
+use crate::log::{debug, error, info, log};
 use crate::text::os_error;
 
 /// Our end of a tunnel, and what is asked of the other.
-pub(super) struct Tunnel {
+struct Tunnel {
     device: AsyncFd<File>,
     /// The interface's name.
-    pub(super) name: String,
+    name: String,
     layer: Layer,
     remote: u32,
 }
 
+/// Ties our device to one of the server's, if that is wanted: our interface's
+/// name. `Ok(None)`: it is not, or cannot be, which was told. `Err`: nor can the
+/// program go on without it. The tunnel counts as a connection that is carried,
+/// which a session's end, and a master's, wait for.
+pub(super) async fn start(
+    connection: &Connection,
+    forwards: &Forwards,
+    options: &Options,
+) -> Result<Option<String>, u8> {
+    let must = options.exit_on_forward_failure;
+    let tunnel = match prepare(options) {
+        Ok(Some(tunnel)) => tunnel,
+        Ok(None) => return Ok(None),
+        Err(()) if must => {
+            log!(Fatal, "Could not request tunnel forwarding.");
+            return Err(FAILED);
+        }
+        Err(()) => return Ok(None),
+    };
+    let name = tunnel.name.clone();
+    // Before anything else is asked for: a session is told of its tunnels.
+    let opening = connection.open_tunnel(tunnel.layer, tunnel.remote);
+    let opened = async { answered(opening.await) };
+    let forwards = forwards.clone();
+    if must {
+        let opened = ready(Some(opened.await.ok_or(FAILED)?));
+        tokio::spawn(async move { tunnel.run(opened, &forwards).await });
+    } else {
+        tokio::spawn(async move { tunnel.run(opened, &forwards).await });
+    }
+    Ok(Some(name))
+}
+
 /// The tunnel that the options ask for, with our device open. An error was told.
-pub(super) fn prepare(options: &Options) -> Result<Option<Tunnel>, ()> {
+fn prepare(options: &Options) -> Result<Option<Tunnel>, ()> {
     let layer = match options.tunnel {
         Mode::No => return Ok(None),
         Mode::PointToPoint => Layer::Ip,
@@ -103,29 +139,35 @@ pub(super) fn watch(device: File) -> io::Result<AsyncFd<File>> {
     AsyncFd::new(device)
 }
 
-impl Tunnel {
-    /// Asks the server for its end. A refusal was told.
-    pub(super) async fn open(&self, connection: &Connection) -> Option<Channel> {
-        match connection.open_tunnel(self.layer, self.remote).await {
-            Ok(channel) => {
-                debug!("tunnel forward established, id={}", channel.id());
-                Some(channel)
-            }
-            Err(why) => {
-                match why {
-                    carrick::Error::OpenRefused { id, reason, text } => {
-                        info!("channel {id}: open failed: {reason}: {text}");
-                    }
-                    other => debug!("tunnel: {other}"),
+/// What the server says to the request for its end. A refusal was told.
+fn answered(opened: Result<Channel, carrick::Error>) -> Option<Channel> {
+    match opened {
+        Ok(channel) => {
+            debug!("tunnel forward established, id={}", channel.id());
+            Some(channel)
+        }
+        Err(why) => {
+            match why {
+                carrick::Error::OpenRefused { id, reason, text } => {
+                    info!("channel {id}: open failed: {reason}: {text}");
                 }
-                error!("Tunnel forwarding failed");
-                None
+                other => debug!("tunnel: {other}"),
             }
+            error!("Tunnel forwarding failed");
+            None
         }
     }
+}
 
-    /// Moves frames until either end is gone.
-    pub(super) async fn run(self, channel: Channel) {
+impl Tunnel {
+    /// Moves frames through the channel, once it is open, until either end is
+    /// gone.
+    async fn run(self, opened: impl Future<Output = Option<Channel>>, forwards: &Forwards) {
+        let carried = forwards.carry_tunnel(&self.name);
+        let Some(channel) = opened.await else {
+            return;
+        };
+        carried.opened(channel.id());
         if let Err(problem) = channel.join_device(&self.device, self.layer).await {
             debug!("{}: {}", self.name, os_error(&problem));
         }

@@ -262,6 +262,11 @@ impl Forwards {
         self.0.connections.begin_x11(from)
     }
 
+    /// Counts in the tunnel of this network device.
+    pub(super) fn carry_tunnel(&self, device: &str) -> Carried<'_> {
+        self.0.connections.begin_tunnel(device)
+    }
+
     /// Whether connections are carried now.
     pub(super) fn is_idle(&self) -> bool {
         self.0.connections.is_empty()

@@ -40,6 +40,8 @@ enum Kind {
     },
     /// The user's display; where it comes from.
     X11(Originator),
+    /// Network devices; the one here.
+    Tunnel(String),
 }
 
 /// One of them, for as long as the value lives.
@@ -70,6 +72,11 @@ impl Connections {
     /// Counts one in that leads to the user's display.
     pub(super) fn begin_x11(&self, from: &Originator) -> Carried<'_> {
         self.count_in(Kind::X11(from.clone()))
+    }
+
+    /// Counts in the tunnel of a network device of ours.
+    pub(super) fn begin_tunnel(&self, device: &str) -> Carried<'_> {
+        self.count_in(Kind::Tunnel(device.to_owned()))
     }
 
     fn count_in(&self, kind: Kind) -> Carried<'_> {
@@ -150,6 +157,7 @@ impl Kind {
             Self::X11(Originator { address, port }) => {
                 return format!("x11: connect from {address} port {port}");
             }
+            Self::Tunnel(device) => return format!("tun-connection: {device}"),
         };
         let place = |at: &Endpoint| match at {
             Endpoint::Tcp { host, port } => {
@@ -214,6 +222,7 @@ mod tests {
             address: "::1".into(),
             port: 7,
         });
+        let four = all.begin_tunnel("tun5");
         assert_eq!(all.about(), "");
         let line = all
             .table()
@@ -227,10 +236,11 @@ mod tests {
                 "direct-tcpip: listening port 8080 for h port 80, \
                  connect from 127.0.0.1 port 5 to 127.0.0.1 port 8080",
                 "forwarded-tcpip: listening port 8080 for h port 80",
-                "x11: connect from ::1 port 7"
+                "x11: connect from ::1 port 7",
+                "tun-connection: tun5"
             ]
         );
-        drop((one, three));
+        drop((one, three, four));
         assert!(!all.is_empty());
         let waits = all.idle();
         tokio::join!(waits, async {

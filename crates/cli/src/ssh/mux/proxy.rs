@@ -6,7 +6,8 @@
 //! server: what a passenger sends is decoded, its channels, requests and
 //! windows are bounded as a server bounds a client's, and a mistake of its own
 //! ends no other's connection. What it cannot do: X11 (its cookies are for its
-//! master to check), and speak of the server's host keys.
+//! master to check), tunnels of network devices (a frame that does not fit into
+//! a packet of one side would be cut), and speak of the server's host keys.
 
 use std::collections::HashMap;
 use std::future::poll_fn;

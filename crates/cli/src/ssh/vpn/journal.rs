@@ -155,23 +155,23 @@ impl Journal {
     /// Begins one, after what is left of those of others was undone.
     pub(super) fn begin() -> io::Result<Self> {
         let folder = own_folder()?;
+        // One begins at a time: a journal that is not locked yet looks like one
+        // that was left behind, and the resolver is put back only where nobody
+        // is about to change it.
+        let alone = File::open(&folder)?;
+        alone.lock()?;
         let prefix = prefix()?;
         if !recover(&folder, &prefix)? {
             resolv::recover();
         }
-        loop {
-            let path = folder.join(format!("{prefix}{:016x}", super::seed()));
-            let file = open(&path, true)?;
-            file.lock()?;
-            // One that is not locked yet looks like one that was left behind.
-            if file.metadata()?.nlink() > 0 {
-                return Ok(Self {
-                    path,
-                    file,
-                    steps: Vec::new(),
-                });
-            }
-        }
+        let path = folder.join(format!("{prefix}{:016x}", super::seed()));
+        let file = open(&path, true)?;
+        file.lock()?;
+        Ok(Self {
+            path,
+            file,
+            steps: Vec::new(),
+        })
     }
 
     /// Writes down a step that is about to be taken.

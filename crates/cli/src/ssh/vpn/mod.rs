@@ -39,8 +39,10 @@ use self::dns::Names;
 use self::journal::{Journal, Step};
 use self::machine::Service;
 use self::network::{Network, Resolver, Wanted};
+use super::FAILED;
+use super::relay::{Signals, tell_killed};
 use super::tun::watch;
-use crate::log::{debug, verbose};
+use crate::log::{debug, log, verbose};
 use crate::text::os_error;
 
 /// What the device is called.
@@ -61,7 +63,7 @@ pub(super) struct Prepared {
 }
 
 /// The networks, for as long as this lives.
-pub(super) struct Running {
+struct Running {
     // Routes and resolver go back before the device goes.
     _journal: Journal,
     task: AbortHandle,
@@ -129,12 +131,47 @@ impl Own {
 }
 
 impl Prepared {
-    /// Routes the networks through `connection`, to a server at `peer`.
-    pub(super) async fn start(
+    /// Routes the networks through `connection`, to a server at `peer`, for as
+    /// long as `work` lasts: its exit status.
+    ///
+    /// A signal ends it, even while the work does not look for signals: without
+    /// that, one that comes before the session has begun would leave the
+    /// machine with a resolver that is not there.
+    pub(super) async fn during(
         self,
+        work: impl Future<Output = u8>,
         connection: &Connection,
         peer: Option<IpAddr>,
-    ) -> Result<Running, String> {
+    ) -> u8 {
+        let mut signals = match Signals::new() {
+            Ok(signals) => signals,
+            Err(why) => {
+                log!(Fatal, "--vpn: {}", os_error(&why));
+                return FAILED;
+            }
+        };
+        let all = async {
+            match self.start(connection, peer).await {
+                // To the end of the work.
+                Ok(_running) => work.await,
+                Err(text) => {
+                    log!(Fatal, "{text}");
+                    FAILED
+                }
+            }
+        };
+        tokio::select! {
+            // What the work makes of a signal goes before.
+            biased;
+            status = all => status,
+            number = signals.ended() => {
+                tell_killed(number);
+                FAILED
+            }
+        }
+    }
+
+    async fn start(self, connection: &Connection, peer: Option<IpAddr>) -> Result<Running, String> {
         let Self {
             device,
             wanted,
