@@ -4,19 +4,26 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import fixture
 import netns
-from report import Case, expect, same, shorten
+from report import Case, Skip, expect, same, shorten
 
 CASE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'networks_case.py')
 PAIRS = (('ours', 'ours'), ('ours', 'openssh10'), ('openssh10', 'ours'))
 SERVER = '192.0.2.2'
 
 
+def read(path):
+    """A file's text."""
+    with open(path, encoding='utf-8', errors='replace') as file:
+        return file.read()
+
+
 def inside(machine, *words, **options):
     """Runs a part of networks_case.py on a machine: what it prints."""
-    done = machine.run(sys.executable, CASE, *words, **options)
+    done = machine.run(sys.executable, CASE, *words, timeout=300, **options)
     expect(done.returncode == 0, f'{words}: {shorten(done.stderr)}')
     return done.stdout.decode().strip()
 
@@ -64,8 +71,7 @@ class Lab:
 
     def said(self):
         """The end of the daemon's log."""
-        with open(self.log, encoding='utf-8', errors='replace') as file:
-            return shorten(file.read()[-600:], 600)
+        return shorten(read(self.log)[-600:], 600)
 
     def words(self, *flags):
         """A client's argument list."""
@@ -91,12 +97,25 @@ class Lab:
         process.stdout.close()
 
 
+def ends_of(lab, near, far):
+    """The two ends of a tunnel, as `wired` takes them."""
+    return (lab.net.client, near, '10.7.0.1'), (lab.net.server, far, '10.7.0.2')
+
+
+def wired(machine, device, address, mtu=None):
+    """Waits for an end of a tunnel and gives it an address. The kernel says nothing there of its own: what it says of IPv6
+    might come to an end that is not switched on yet."""
+    machine.wait_for(device)
+    machine.ip('addr', 'add', f'{address}/30', 'dev', device)
+    machine.ip('link', 'set', device, 'addrgenmode', 'none', *(['mtu', str(mtu)] if mtu else []))
+
+
 def addressed(lab, near, far, mtu=None):
     """Gives the two ends of a tunnel addresses, and switches them on."""
-    for machine, device, address in ((lab.net.client, near, '10.7.0.1/30'), (lab.net.server, far, '10.7.0.2/30')):
-        machine.wait_for(device)
-        machine.ip('addr', 'add', address, 'dev', device)
-        machine.ip('link', 'set', device, *(['mtu', str(mtu)] if mtu else []), 'up')
+    for each in ends_of(lab, near, far):
+        wired(*each, mtu)
+        machine, device, _ = each
+        machine.ip('link', 'set', device, 'up')
 
 
 def device_cases(bench, client, server):
@@ -113,7 +132,7 @@ def device_cases(bench, client, server):
                 lab.serve(lab.net.server, '10.7.0.2:7')
                 same(inside(lab.net.client, 'copy', '10.7.0.2', '7', '20000000'), 'same', 'copy')
                 process.terminate()
-                process.wait(10)
+                process.wait(60)
                 netns.until(lambda: not lab.net.client.has(near) and not lab.net.server.has(far), 'a device is left')
         return check
 
@@ -141,7 +160,7 @@ def device_cases(bench, client, server):
     def told():
         with Lab(bench, client, server, ['PermitTunnel yes']) as lab:
             words = lab.words('-w', 'any:any', '-o', 'PermitLocalCommand=yes', '-o', 'LocalCommand=echo %T')
-            process = lab.net.client.start(*words, 'sleep 1; echo $SSH_TUNNEL', stdout=subprocess.PIPE)
+            process = lab.net.client.start(*words, 'echo $SSH_TUNNEL', stdout=subprocess.PIPE)
             lab.running.append(process)
             said = process.stdout.readline() + process.stdout.readline()
             same(said, b'tun0\ntun0\n', 'the interfaces, as LocalCommand and SSH_TUNNEL say')
@@ -152,7 +171,7 @@ def device_cases(bench, client, server):
 
     def a_users_own():
         if not bench.user.made:
-            return
+            raise Skip('no user was made for the run')
         with Lab(bench, client, server, ['PermitTunnel yes'], bench.user.name) as lab:
             none = lab.run([], '-N', '-w', '5:any', '-o', 'ExitOnForwardFailure=yes')
             same(none.returncode, 255, 'exit status without a device')
@@ -161,22 +180,40 @@ def device_cases(bench, client, server):
             addressed(lab, 'tun5', 'tun9')
             same(inside(lab.net.client, 'ping', '10.7.0.2', '56', '1000'), '2', 'echoes')
 
-    def goes_on_without_a_device():
+    def with_a_master():
         with Lab(bench, client, server, ['PermitTunnel yes']) as lab:
-            # Nobody has switched the far end on: what comes for it is dropped, and a session beside it goes on.
-            process = lab.start('-o', 'Tunnel=yes', '-w', '5:6', '-N')
-            lab.net.client.wait_for('tun5')
-            lab.net.server.wait_for('tun6')
-            lab.net.client.ip('addr', 'add', '10.7.0.1/30', 'dev', 'tun5')
-            lab.net.client.ip('link', 'set', 'tun5', 'up')
-            # As much as no window takes.
-            script = 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); ' \
-                '[s.sendto(bytes(1400), ("10.7.0.2", 9)) for _ in range(5000)]'
-            same(lab.net.client.run(sys.executable, '-c', script).returncode, 0, 'flood')
-            lab.net.server.ip('addr', 'add', '10.7.0.2/30', 'dev', 'tun6')
-            lab.net.server.ip('link', 'set', 'tun6', 'up')
-            same(inside(lab.net.client, 'ping', '10.7.0.2', '56'), '1', 'echoes')
-            expect(process.poll() is None, 'the client has ended')
+            shared = ['-S', bench.folder / f'{lab.net.client.name}.ctl']
+            # One that stays for a second only, were it not for its tunnel.
+            done = lab.run(['true'], *shared, '-o', 'ControlMaster=yes', '-o', 'ControlPersist=1', '-w', '5:6')
+            same(done.returncode, 0, 'exit status of the first')
+            time.sleep(3)
+            # Who shares a connection has no device of its own, and is not told.
+            done = lab.run(['true'], *shared, '-w', '7:8')
+            same(done.returncode, 0, 'exit status of a passenger')
+            expect(b'unnel' not in done.stderr, f'{done.stderr!r}')
+            expect(lab.net.client.has('tun5') and lab.net.server.has('tun6'), 'the master has not stayed for its tunnel')
+            expect(not lab.net.client.has('tun7'), 'a device for the passenger')
+            same(lab.run([], *shared, '-O', 'exit').returncode, 0, 'exit status of -O exit')
+            netns.until(lambda: not lab.net.client.has('tun5') and not lab.net.server.has('tun6'), 'a device is left')
+
+    def off(end):
+        def check():
+            with Lab(bench, client, server, ['PermitTunnel yes']) as lab:
+                process = lab.start('-N', '-w', '5:6')
+                ends = ends_of(lab, 'tun5', 'tun6')
+                for each in ends:
+                    wired(*each)
+                (machine, on, _), (other, off_yet, address) = ends[::-1] if end == 'near' else ends
+                machine.ip('link', 'set', on, 'up')
+                # Nobody has switched the other end on: what comes for it, as much as no window takes, is dropped.
+                script = 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); ' \
+                    f'[s.sendto(bytes(1400), ("{address}", 9)) for _ in range(5000)]'
+                same(machine.run(sys.executable, '-c', script).returncode, 0, 'flood')
+                other.ip('link', 'set', off_yet, 'up')
+                # The flood's end may stand before the first.
+                netns.until(lambda: inside(lab.net.client, 'ping', '10.7.0.2', '56') == '1', 'no echo', 120)
+                expect(process.poll() is None, 'the client has ended')
+        return check
 
     # OpenSSH reads no more than 16 KiB of a device at once.
     long = 20000 if client == server == 'ours' else 9000
@@ -184,7 +221,9 @@ def device_cases(bench, client, server):
              ('point-to-point with long packets', carries('point-to-point', 'tun5', 'tun6', long)),
              ('ethernet', carries('ethernet', 'tap5', 'tap6', None)), ('not permitted', refused),
              ('the other layer', other_layer), ('a device for the key', one_for_the_key), ('told by name', told),
-             ("a user's own device", a_users_own), ('a far end that is off', goes_on_without_a_device)]
+             ("a user's own device", a_users_own), ('with a master', with_a_master)]
+    # OpenSSH's end of a tunnel is dead from the first frame on that finds its device switched off.
+    named += [(f'a {end} end that is off', off(end)) for end, suite in (('near', client), ('far', server)) if suite == 'ours']
     return [Case(f'{title} -w {name}', check, alone=True) for name, check in named]
 
 
@@ -206,18 +245,16 @@ def vpn_cases(bench, server):
             lab.process = lab.start('-v', '--vpn', networks, *flags, resolv=lab.resolv)
 
             def started():
-                with open(lab.errors, encoding='utf-8', errors='replace') as file:
-                    text = file.read()
+                text = read(lab.errors)
                 expect(lab.process.poll() is None, f'it has ended: {shorten(text[-500:])}')
                 return 'Entering interactive session' in text
             netns.until(started, 'it does not start')
             expect(routes(lab.net.client) != before, 'no routes')
             yield lab
             lab.process.terminate()
-            same(lab.process.wait(10), 0, 'exit status')
+            same(lab.process.wait(60), 0, 'exit status')
             same(routes(lab.net.client), before, 'routes after the end')
-            with open(lab.resolv, encoding='utf-8') as file:
-                same(file.read(), 'nameserver 203.0.113.9\noptions timeout:5\n', 'resolv.conf after the end')
+            same(read(lab.resolv), 'nameserver 203.0.113.9\noptions timeout:5\n', 'resolv.conf after the end')
 
     def carries():
         with running(user=bench.user.name) as lab:
@@ -243,12 +280,13 @@ def vpn_cases(bench, server):
             same(inside(lab.net.client, 'copy', 'intranet.example', '7', '1000', resolv=lab.resolv), 'same', 'by name')
 
     def servers_names():
+        lines = read('/etc/resolv.conf').splitlines()
+        wanted = next((line.split()[1] for line in lines if line.startswith('nameserver')), None)
+        if not wanted:
+            raise Skip('this machine has no resolver')
         with running('--vpn-dns', networks='10.1.0.0/16') as lab:
             # The daemon sees this machine's resolv.conf: whatever it says, the client must have asked for it.
-            with open(lab.errors, encoding='utf-8', errors='replace') as file:
-                text = file.read()
-            with open('/etc/resolv.conf', encoding='utf-8') as file:
-                wanted = next((line.split()[1] for line in file if line.startswith('nameserver')), None)
+            text = read(lab.errors)
             expect(f'names are asked for at {wanted}' in text, f'{wanted}: {shorten(text[-500:])}')
 
     def everything():
@@ -263,8 +301,7 @@ def vpn_cases(bench, server):
             client, before = lab.net.client, routes(lab.net.client)
             resolv = bench.folder.write(f'{client.name}.resolv', 'nameserver 203.0.113.9\n')
             process = lab.start('--vpn', '0/0', '--vpn-dns=10.1.0.9', resolv=resolv)
-            netns.until(lambda: 'carrick' in open(resolv, encoding='utf-8').read() or '10.1.0.9' in open(
-                resolv, encoding='utf-8').read(), 'it does not start')
+            netns.until(lambda: '10.1.0.9' in read(resolv), 'it does not start')
             process.kill()
             process.wait()
             netns.until(lambda: not client.has('carrick0'), 'the device is left')
@@ -274,21 +311,34 @@ def vpn_cases(bench, server):
             done = client.run(lab.suite.ssh, *lab.flags, '-p', '9', '--vpn', '10.9.0.0/16', f'root@{SERVER}', resolv=resolv)
             same(done.returncode, 255, 'exit status')
             same(routes(client), before, 'routes after the next start')
-            with open(resolv, encoding='utf-8') as file:
-                same(file.read(), 'nameserver 203.0.113.9\n', 'resolv.conf after the next start')
+            same(read(resolv), 'nameserver 203.0.113.9\n', 'resolv.conf after the next start')
+
+    def ended_early():
+        with Lab(bench, 'ours', server) as lab:
+            client, before = lab.net.client, routes(lab.net.client)
+            resolv = bench.folder.write(f'{client.name}.resolv', 'nameserver 203.0.113.9\n')
+            # When all is changed, and nothing has begun.
+            command = 'cat /etc/resolv.conf >&2; kill -TERM $PPID'
+            process = lab.start('--vpn', '0/0', '--vpn-dns=10.1.0.9', '-o', 'PermitLocalCommand=yes', '-o',
+                                f'LocalCommand={command}', '-o', 'SessionType=default', '-o', 'RemoteCommand=sleep 60',
+                                resolv=resolv)
+            same(process.wait(60), 255, 'exit status')
+            expect('nameserver 10.1.0.9' in read(lab.errors), 'the resolver was not changed, and so nothing is tested')
+            same(routes(client), before, 'routes after the end')
+            same(read(resolv), 'nameserver 203.0.113.9\n', 'resolv.conf after the end')
 
     def a_dead_link():
         with Lab(bench, 'ours', server) as lab:
             client, before = lab.net.client, routes(lab.net.client)
             lab.serve(lab.net.far, '10.1.0.9:7')
-            process = lab.start('-v', '-o', 'ServerAliveInterval=1', '-o', 'ServerAliveCountMax=2', '--vpn', '10.1.0.0/16')
+            process = lab.start('-v', '-o', 'ServerAliveInterval=3', '-o', 'ServerAliveCountMax=2', '--vpn', '10.1.0.0/16')
             netns.until(lambda: routes(client) != before, 'no routes')
             holder = client.start(sys.executable, CASE, 'hold', '10.1.0.9', '7', stdout=subprocess.PIPE)
             lab.running.append(holder)
             same(holder.stdout.readline(), b'held\n', 'a connection')
             # The server is there no more, and nobody says so.
             lab.net.server.ip('addr', 'del', f'{SERVER}/24', 'dev', 'wire1')
-            same(process.wait(30), 255, 'exit status')
+            same(process.wait(60), 255, 'exit status')
             same(holder.stdout.readline(), b'ECONNRESET\n', 'what the program is told')
             holder.stdout.close()
             same(routes(client), before, 'routes after the end')
@@ -310,14 +360,15 @@ def vpn_cases(bench, server):
     def not_permitted():
         with Lab(bench, 'ours', server) as lab:
             if not bench.user.made:
-                return
+                raise Skip('no user was made for the run')
             done = lab.net.client.run('setpriv', f'--reuid={bench.user.uid}', f'--regid={bench.user.gid}', '--clear-groups',
                                       lab.suite.ssh, '--vpn', '10.1.0.0/16', SERVER)
             same(done.returncode, 255, 'exit status')
             expect(b'this system gives us no network device' in done.stderr, f'{done.stderr!r}')
 
     named = [('carries', carries), ('refuses', refuses), ('asks for names', asks_names), ("the server's resolver", servers_names),
-             ('everything', everything), ('killed', killed), ('a dead link', a_dead_link), ('in the background', in_the_background),
+             ('everything', everything), ('killed', killed), ('ended before it begins', ended_early),
+             ('a dead link', a_dead_link), ('in the background', in_the_background),
              ('not permitted', not_permitted)]
     return [Case(f'{title} {name}', check, alone=True) for name, check in named]
 

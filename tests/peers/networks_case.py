@@ -53,7 +53,7 @@ def serve(*places):
 
 def exchange(address, port, data):
     """Sends data to a server that sends it back, while reading nothing until all is said."""
-    with socket.create_connection((address, int(port)), 60) as conn:
+    with socket.create_connection((address, int(port)), 240) as conn:
         conn.sendall(data)
         conn.shutdown(socket.SHUT_WR)
         back = bytearray()
@@ -85,7 +85,7 @@ def many(address, port, count):
 def connect(address, port):
     """What comes of a connection."""
     try:
-        socket.create_connection((address, int(port)), 20).close()
+        socket.create_connection((address, int(port)), 60).close()
         print('connected')
     except TimeoutError:
         print('timeout')
@@ -106,7 +106,7 @@ def hold(address, port):
 def udp(address, port):
     """What comes of a datagram."""
     with socket.socket(family(address), socket.SOCK_DGRAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(30)
         sock.connect((address, int(port)))
         try:
             sock.send(b'?')
@@ -136,7 +136,7 @@ def ping(address, *sizes):
     """Echo requests of these sizes (even): how many came back whole."""
     good = 0
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
-        sock.settimeout(5)
+        sock.settimeout(20)
         for number, size in enumerate(sizes):
             data = os.urandom(int(size))
             packet = struct.pack('!BBHHH', 8, 0, 0, os.getpid() & 0xffff, number) + data
