@@ -142,9 +142,11 @@ impl Connection<Client> {
     }
 
     /// Makes an attempt to log in. One at a time: the next when this one was
-    /// answered. The first may be made when [`ClientAuthEvent::Ready`] says so;
+    /// answered. The first may be made when [`Ready`] says so;
     /// only `none` may go along with the request for the service, which saves
     /// a round trip, to peers that [take it](Ident::takes_early_attempt).
+    ///
+    /// [`Ready`]: crate::auth::ClientAuthEvent::Ready
     pub fn authenticate(&mut self, user: &str, attempt: &AuthRequest<'_>) -> Result<(), Misuse> {
         let early = self.peer_ident().is_some_and(Ident::takes_early_attempt);
         let auth = self.auth()?;
