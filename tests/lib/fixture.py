@@ -154,19 +154,7 @@ class Daemon:
 
     def stop(self):
         """Ends the daemon and every process below it."""
-        below = procs.descendants(self.pid)
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        for pid in below:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        procs.end_with_all(self.process)
         self.output.close()
 
 

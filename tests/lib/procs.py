@@ -3,6 +3,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -39,6 +40,23 @@ def descendants(pid):
         found += below
         todo += below
     return found
+
+
+def end_with_all(process):
+    """Ends a process, and every process below it: a daemon's sessions outlive it."""
+    below = descendants(process.pid)
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for pid in below:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
 
 def command_line(pid):

@@ -52,8 +52,7 @@ def far_daemon(bench, name):
     suite = copy.copy(bench.suites[name])
     start = f'exec unshare --mount sh -c \'mount --bind "$0" /etc/hosts && exec "$@"\' {hosts} {suite.sshd} "$@"'
     suite.sshd = bench.folder.write(f'far.{name}.sshd', f'#!/bin/sh\n{start}\n', 0o755)
-    daemon = fixture.sshd(suite, bench.folder, bench.keys, bench.user, name=f'far.{name}')
-    bench.on_exit.callback(daemon.stop)
+    daemon = bench.daemons[name, 'far'] = fixture.sshd(suite, bench.folder, bench.keys, bench.user, name=f'far.{name}')
     return daemon
 
 

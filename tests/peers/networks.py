@@ -8,6 +8,7 @@ import time
 
 import fixture
 import netns
+import procs
 from report import Case, Skip, expect, same, shorten
 
 CASE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'networks_case.py')
@@ -61,12 +62,7 @@ class Lab:
 
     def __exit__(self, *_):
         for process in reversed(self.running):
-            if process.poll() is None:
-                process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(5)
-                process.kill()
-                process.wait()
+            procs.end_with_all(process)
         self.net.remove()
 
     def said(self):
