@@ -90,28 +90,22 @@ fn run(args: &Args) -> Result<bool, String> {
         };
         err!("{how} to {}.\n", shown(&args.server_name));
     }
-    let start = remote
-        .realpath(b".")
-        .map_err(|fault| format!("Need cwd: {fault}"))?;
+    // Paths of commands begin there; those that are whole need not wait for it.
+    remote.ask_ahead(b".");
     let interrupted = Arc::new(AtomicBool::new(false));
     remote.end_lists_on(Arc::clone(&interrupted));
     let session = Session {
         remote,
-        folder: start.clone(),
-        start,
+        folder: Vec::new(),
+        start: Vec::new(),
         settings: settings(args),
         accounts: ls::Accounts::default(),
         interrupted,
     };
     let session = Rc::new(RefCell::new(session));
-    let outcome = work(&session, batch, args);
-    match outcome {
-        Ok(well) => {
-            end(session);
-            Ok(well)
-        }
-        Err(lost) => Err(lost.to_string()),
-    }
+    let well = work(&session, batch, args)?;
+    end(session);
+    Ok(well)
 }
 
 /// Starts what leads to the server.
@@ -160,14 +154,15 @@ fn settings(args: &Args) -> Settings {
 }
 
 /// The path of the command line, then the commands.
-fn work(session: &Rc<RefCell<Session>>, batch: Option<Input>, args: &Args) -> Result<bool, Lost> {
+fn work(session: &Rc<RefCell<Session>>, batch: Option<Input>, args: &Args) -> Result<bool, String> {
     if let Some(path) = &args.path {
+        session.borrow_mut().settle()?;
         let arrived = arrive(&mut session.borrow_mut(), path, args.target.as_deref());
         match arrived {
             Ok(Arrived::Fetched) => return Ok(true),
             Ok(Arrived::InFolder) => {}
             Err(Stop::Failed) => return Ok(false),
-            Err(Stop::Lost(lost)) => return Err(lost),
+            Err(Stop::Lost(lost)) => return Err(lost.to_string()),
         }
     }
     let is_batch = batch.is_some();
@@ -179,11 +174,14 @@ fn work(session: &Rc<RefCell<Session>>, batch: Option<Input>, args: &Args) -> Re
         None => Input::stdin(),
     };
     if input.is_typed() {
+        session.borrow_mut().settle()?;
         let interrupted = Arc::clone(&session.borrow().interrupted);
         // Without it, an interruption ends everything.
         let _ = signal_hook::flag::register(SIGINT, interrupted);
     }
-    converse(session, &mut input, is_batch)
+    let well = converse(session, &mut input, is_batch)?;
+    session.borrow_mut().settle()?;
+    Ok(well)
 }
 
 /// What came of the command line's path.
@@ -219,7 +217,11 @@ fn arrive(session: &mut Session, path: &[u8], target: Option<&OsStr>) -> Result<
 }
 
 /// Carries out one command after the other.
-fn converse(session: &Rc<RefCell<Session>>, input: &mut Input, batch: bool) -> Result<bool, Lost> {
+fn converse(
+    session: &Rc<RefCell<Session>>,
+    input: &mut Input,
+    batch: bool,
+) -> Result<bool, String> {
     loop {
         let text = match input.next() {
             Line::Text(text) => text,
@@ -240,12 +242,15 @@ fn converse(session: &Rc<RefCell<Session>>, input: &mut Input, batch: bool) -> R
         let mut session = session.borrow_mut();
         session.settings.abort = batch && !line.may_fail;
         session.interrupted.store(false, Ordering::Relaxed);
+        if !matches!(&line.command, Ok(Some(command)) if command.is_whole()) {
+            session.settle()?;
+        }
         match carry_out(&mut session, line.command) {
             Ok(Next::GoOn) => {}
             Ok(Next::Quit) => return Ok(true),
             Err(Stop::Failed) if session.settings.abort => return Ok(false),
             Err(Stop::Failed) => {}
-            Err(Stop::Lost(lost)) => return Err(lost),
+            Err(Stop::Lost(lost)) => return Err(lost.to_string()),
         }
     }
 }

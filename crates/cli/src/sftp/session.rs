@@ -54,9 +54,9 @@ pub(super) struct Settings {
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) remote: Remote,
-    /// Where one stands.
+    /// Where one stands, once it is settled.
     pub(super) folder: Vec<u8>,
-    /// Where one arrived.
+    /// Where one arrived, likewise.
     pub(super) start: Vec<u8>,
     pub(super) settings: Settings,
     pub(super) accounts: Accounts,
@@ -65,6 +65,16 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Waits to be told where one arrived; nothing but a command that
+    /// [is whole](super::command::Command::is_whole) may be carried out before.
+    pub(super) fn settle(&mut self) -> Result<(), String> {
+        if let Some(answer) = self.remote.awaited_path() {
+            self.start = answer.map_err(|fault| format!("Need cwd: {fault}"))?;
+            self.folder.clone_from(&self.start);
+        }
+        Ok(())
+    }
+
     /// A path at the server, as the commands name it: from where one stands.
     pub(super) fn absolute(&self, path: &[u8]) -> Vec<u8> {
         join(&self.folder, path)

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use carrick_sftp::client::{Answer, Refusal, RequestId, Stamp, Wrote};
 use carrick_sftp::msg::Request;
 
+use super::ask::stray;
 use super::fault::Lost;
-use super::remote::{Remote, stray};
+use super::remote::Remote;
 use super::shown;
 
 /// Files that are open at once. More hide no more of a round trip than the

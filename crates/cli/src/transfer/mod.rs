@@ -7,7 +7,7 @@
 //! - [`glob`]: names from patterns, here and there.
 //! - [`option`]: the flags that the programs share, and [`pace`] what `-l` does.
 //! - [`progress`]: what the user sees of a job.
-//! - [`Remote`]: one question after the other.
+//! - [`Remote`]: one question after the other ([`ask`]).
 //! - [`Remote::get`] and [`Remote::put`]: many files at once, told of by an
 //!   [`Observer`].
 //!
@@ -17,6 +17,7 @@
 //! symbolic links, and follow none out of it; what it says is shown with control
 //! characters made visible.
 
+mod ask;
 pub(crate) mod connect;
 mod cross;
 mod fault;

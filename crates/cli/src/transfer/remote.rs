@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use carrick_sftp::client::{Answer, Conversation, Error, Offers, Refusal, RequestId, Window};
+use carrick_sftp::client::{Answer, Conversation, Offers, Refusal, Window};
 use carrick_sftp::msg::{Attrs, Extended, Names, Open, Request, Statvfs, name};
 
+use super::ask::{Ahead, stray};
 use super::fault::{Fault, Lost};
 use super::link::Link;
 use super::option::SftpOptions;
@@ -72,7 +73,8 @@ pub(crate) struct Remote {
     pub(super) requests: Option<usize>,
     /// Set when the user has had enough of what may take long.
     interrupted: Option<Arc<AtomicBool>>,
-    began: Instant,
+    pub(super) ahead: Ahead,
+    pub(super) began: Instant,
 }
 
 impl Remote {
@@ -85,6 +87,7 @@ impl Remote {
             block: None,
             requests: None,
             interrupted: None,
+            ahead: Ahead::Nothing,
             began: Instant::now(),
         };
         while !remote.talk.is_ready() {
@@ -146,60 +149,6 @@ impl Remote {
         self.block.map_or(most, |block| block.min(most))
     }
 
-    /// Asks, waits, and has `take` look at the answer.
-    fn ask<T>(
-        &mut self,
-        request: &Request<'_>,
-        take: impl FnOnce(Answer<'_>) -> Option<T>,
-    ) -> Result<T, Fault> {
-        let now = self.now();
-        let stamp = self.window.asked(now, 0);
-        let id = self.talk.ask(request);
-        loop {
-            // What was asked must not lie here while an answer is waited for.
-            let now = self.began.elapsed();
-            if let Some((got, answer)) = self.talk.next()? {
-                if got != id {
-                    return Err(stray(got).into());
-                }
-                self.window.answered(now, stamp, 0, 0);
-                let named = answer.name();
-                if let Answer::Refused(status) = answer {
-                    return Err(Refusal::from(status).into());
-                }
-                return take(answer).ok_or_else(|| unfit(request.name(), named).into());
-            }
-            self.link.exchange(&mut self.talk)?;
-        }
-    }
-
-    fn done(&mut self, request: &Request<'_>) -> Result<(), Fault> {
-        self.ask(request, |answer| {
-            matches!(answer, Answer::Done).then_some(())
-        })
-    }
-
-    fn attrs(&mut self, request: &Request<'_>) -> Result<Attrs, Fault> {
-        self.ask(request, |answer| match answer {
-            Answer::Attrs(attrs) => Some(attrs),
-            _ => None,
-        })
-    }
-
-    fn path(&mut self, request: &Request<'_>) -> Result<Vec<u8>, Fault> {
-        self.ask(request, |answer| match answer {
-            Answer::Path(path) => Some(path.to_vec()),
-            _ => None,
-        })
-    }
-
-    fn handle(&mut self, request: &Request<'_>) -> Result<Vec<u8>, Fault> {
-        self.ask(request, |answer| match answer {
-            Answer::Handle(handle) => Some(handle.to_vec()),
-            _ => None,
-        })
-    }
-
     /// Closes what was only read: nothing depends on how that goes.
     pub(super) fn close_in_passing(&mut self, handle: &[u8]) {
         self.talk.ask_in_passing(&Request::Close { handle });
@@ -242,8 +191,8 @@ impl Remote {
         self.path(&Request::Realpath { path })
     }
 
-    /// The same, with `~` understood; without the extension as
-    /// [`Self::realpath`].
+    /// The same as [`Self::realpath`], with `~` understood; so it
+    /// is without the extension.
     pub(crate) fn expand_path(&mut self, path: &[u8]) -> Result<Vec<u8>, Fault> {
         match self.extended(Extended::ExpandPath { path }, "expand-path") {
             Ok(request) => self.path(&request),
@@ -430,20 +379,5 @@ impl Remote {
         self.close_in_passing(&source);
         let written = self.done(&Request::Close { handle: &target? });
         outcome.and(written)
-    }
-}
-
-/// An answer to what nobody waits for.
-pub(super) fn stray(id: RequestId) -> Error {
-    Error::Unawaited(id)
-}
-
-/// An answer of a kind that this request cannot have. The engine has checked
-/// that; what is left are answers that say that there is no more.
-fn unfit(request: &'static str, got: &'static str) -> Error {
-    Error::WrongAnswer {
-        request,
-        expected: "another answer",
-        got,
     }
 }

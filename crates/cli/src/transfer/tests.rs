@@ -464,6 +464,58 @@ fn scripted(
     remote
 }
 
+/// Answers REALPATH and STAT, the one that came first first or last; or refuses
+/// the REALPATH.
+fn two_answers(turned: bool, refuses: bool) -> Remote {
+    let mut held = Vec::new();
+    scripted(move |id, request, out| {
+        let mut answer = Vec::new();
+        frame::append(&mut answer, |w| match request {
+            Request::Realpath { .. } if refuses => {
+                Reply::Status(Status::of(Code::PERMISSION_DENIED)).encode(w, id);
+            }
+            Request::Realpath { .. } => {
+                let home = Entry {
+                    name: b"/home/me",
+                    long: b"",
+                    attrs: Attrs::default(),
+                };
+                Reply::encode_names(w, id, 1, |w| home.encode(w));
+            }
+            _ => Reply::Attrs(Attrs::with_mode(0o100_644)).encode(w, id),
+        });
+        if turned && held.is_empty() {
+            held = answer;
+        } else {
+            out.extend_from_slice(&answer);
+            out.append(&mut held);
+        }
+        true
+    })
+}
+
+#[test]
+fn a_path_asked_for_ahead_comes_before_or_after_what_is_waited_for() {
+    for turned in [false, true] {
+        let mut remote = two_answers(turned, false);
+        assert!(remote.awaited_path().is_none());
+        remote.ask_ahead(b".");
+        assert!(remote.stat(b"/f").unwrap().mode.is_some());
+        assert_eq!(remote.awaited_path().unwrap().unwrap(), b"/home/me");
+        assert!(remote.awaited_path().is_none());
+    }
+    let mut remote = two_answers(false, false);
+    remote.ask_ahead(b".");
+    assert_eq!(remote.awaited_path().unwrap().unwrap(), b"/home/me");
+    for turned in [false, true] {
+        let mut remote = two_answers(turned, true);
+        remote.ask_ahead(b".");
+        assert!(remote.stat(b"/f").unwrap().mode.is_some());
+        let refused = remote.awaited_path().unwrap().unwrap_err();
+        assert_eq!(refused.to_string(), "Permission denied");
+    }
+}
+
 #[test]
 fn names_that_lead_elsewhere_are_refused() {
     let folder = TempDir::new().unwrap();

@@ -94,6 +94,19 @@ pub(super) enum Command {
     Version,
 }
 
+impl Command {
+    /// Whether it means the same wherever one stands at the server. Not all
+    /// that might be are found out: it is for what is worth a round trip.
+    pub(super) fn is_whole(&self) -> bool {
+        let is_absolute = |word: &Word| word.pattern().starts_with(b"/");
+        match self {
+            Self::Get(transfer) => is_absolute(&transfer.from),
+            Self::Put(transfer) => transfer.to.as_ref().is_some_and(is_absolute),
+            _ => false,
+        }
+    }
+}
+
 /// What `chmod`, `chown` and `chgrp` change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {

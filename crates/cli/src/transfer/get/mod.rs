@@ -25,6 +25,7 @@ impl Remote {
         options: Options,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, Lost> {
+        self.settle()?;
         let mut flow = Flow::new(self);
         let mut gets = Gets {
             items: items.iter().enumerate(),

@@ -26,6 +26,7 @@ impl Remote {
         options: Options,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, Lost> {
+        self.settle()?;
         let mut flow = Flow::new(self);
         let mut puts = Puts {
             items: items.iter().enumerate(),
