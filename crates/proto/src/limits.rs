@@ -1,6 +1,8 @@
 //! Every bound on what a peer may make us do or hold, in one place. Each has a
 //! test that exceeds it.
 
+use std::time::Duration;
+
 /// The longest line of an identification or of the text before it, in bytes.
 /// RFC 4253 section 4.2 allows 255; OpenSSH takes this much.
 pub const IDENT_LINE: usize = 8192;
@@ -86,12 +88,19 @@ pub const HOST_KEYS: usize = 256;
 /// The window that every channel gets, however many there are.
 pub const WINDOW_LEAST: u32 = 64 * 1024;
 
-/// A channel's window as it opens.
+/// A channel's window as it opens, on a short path.
 pub const WINDOW_FIRST: u32 = 2 * 1024 * 1024;
 
-/// What windows may come to together by being opened: of many channels most
-/// are small, and those that are not grow.
-pub const WINDOW_FIRST_TOTAL: u64 = 16 * 1024 * 1024;
+/// On a longer path it is larger, by as much as this round trip goes into the
+/// path's (32 ms: that of 64 MiB/s): it would take as many round trips to grow.
+pub const WINDOW_FIRST_TRIP: Duration = Duration::from_millis(32);
+
+/// But not by more than this.
+pub const WINDOW_FIRST_GAIN: u32 = 4;
+
+/// So many first windows is what windows may come to together by being opened:
+/// of many channels most are small, and those that are not grow.
+pub const WINDOWS_FIRST: u32 = 8;
 
 /// What a channel's window may grow to.
 pub const WINDOW_MOST: u32 = 64 * 1024 * 1024;

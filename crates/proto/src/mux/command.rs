@@ -16,7 +16,7 @@ impl Mux {
         kind: &Open,
     ) -> Result<ChannelId, ChannelError> {
         let id = self.new_id()?;
-        let window = self.budget.first(self.config.first_window);
+        let window = self.budget.first(self.first_window);
         emit(
             out,
             &msg::ChannelOpen {
@@ -45,7 +45,7 @@ impl Mux {
         id: ChannelId,
     ) -> Result<(), ChannelError> {
         let (send, nature) = self.take_offer(id)?;
-        let window = self.budget.first(self.config.first_window);
+        let window = self.budget.first(self.first_window);
         let max_packet = self.config.max_packet;
         emit(
             out,

@@ -92,7 +92,7 @@ pub enum Role {
 /// Sizes of windows and packets, and what the peer is.
 #[derive(Debug, Clone)]
 pub struct MuxConfig {
-    /// A channel's receive window as it opens.
+    /// A channel's receive window as it opens; larger on a long path.
     pub first_window: u32,
     /// What a channel's receive window may grow to.
     pub max_window: u32,
@@ -141,6 +141,8 @@ pub struct Mux {
     reserved: Option<(ChannelId, Stream, usize)>,
     /// The interval over which readers are measured.
     interval: Duration,
+    /// A channel's window as it opens.
+    first_window: u32,
     _proof: Authenticated,
 }
 
@@ -159,14 +161,16 @@ impl Mux {
             events: Events::default(),
             reserved: None,
             interval: window::interval(None),
+            first_window: config.first_window,
             config,
             _proof: proof,
         }
     }
 
-    /// The shortest round trip measured: windows grow by it.
+    /// The shortest round trip measured: windows begin and grow by it.
     pub(crate) fn set_rtt(&mut self, rtt: Duration) {
         self.interval = window::interval(Some(rtt));
+        self.first_window = window::first(self.config.first_window, rtt);
     }
 
     /// Whether the application has taken enough of the events for another
@@ -183,8 +187,6 @@ impl Mux {
         self.events.pop()
     }
 
-    /// Tells the channels that wait for room, if there is some and the
-    /// application has taken all other news.
     /// See [`crate::Connection::look`].
     pub(crate) fn look(&mut self, now: Instant) {
         self.turns.look(now);
@@ -200,6 +202,8 @@ impl Mux {
         self.turns.deadline()
     }
 
+    /// Tells the channels that wait for room, if there is some and the
+    /// application has taken all other news.
     fn begin_turns(&mut self, room: usize) {
         if !self.events.queue.is_empty() {
             return;

@@ -19,6 +19,15 @@ pub(super) fn interval(rtt: Option<Duration>) -> Duration {
     rtt.unwrap_or(UNMEASURED).max(SHORTEST)
 }
 
+/// A channel's first window on a path with the round trip `rtt`, where it is
+/// `short` on a short one; see [`limits::WINDOW_FIRST_TRIP`].
+pub(super) fn first(short: u32, rtt: Duration) -> u32 {
+    let trip = limits::WINDOW_FIRST_TRIP;
+    let rtt = rtt.clamp(trip, trip * limits::WINDOW_FIRST_GAIN);
+    let first = u128::from(short) * rtt.as_micros() / trip.as_micros();
+    u32::try_from(first).unwrap_or(u32::MAX)
+}
+
 /// How much the peer may send, and how much of that has been used.
 #[derive(Debug)]
 pub(super) struct ReceiveWindow {
@@ -155,8 +164,9 @@ impl WindowBudget {
     /// The window for a new channel that would like `wanted`: less when much
     /// is given out already, but never less than a channel needs to work.
     pub(super) fn first(&mut self, wanted: u32) -> ReceiveWindow {
-        let total = self.total.min(limits::WINDOW_FIRST_TOTAL);
-        let share = u32::try_from(total.saturating_sub(self.used) / 8).unwrap_or(u32::MAX);
+        let firsts = u64::from(wanted) * u64::from(limits::WINDOWS_FIRST);
+        let left = self.total.min(firsts).saturating_sub(self.used);
+        let share = u32::try_from(left / 8).unwrap_or(u32::MAX);
         let size = wanted.min(share.max(limits::WINDOW_LEAST));
         self.used = self.used.saturating_add(u64::from(size));
         ReceiveWindow::new(size)
@@ -297,6 +307,19 @@ mod tests {
         assert!(w.receive(2_000_000));
         w.take(1_300_000);
         assert_eq!(w.grow(now + RTT, RTT, 64 * MIB), 0);
+    }
+
+    #[test]
+    fn a_long_path_begins_with_more() {
+        let at = |millis| first(2 * MIB, Duration::from_millis(millis));
+        assert_eq!((at(0), at(32), at(64)), (2 * MIB, 2 * MIB, 4 * MIB));
+        assert_eq!((at(128), at(10_000)), (8 * MIB, 8 * MIB));
+        assert_eq!(first(1, Duration::from_secs(1)), 4);
+        // Eight of them, as ever; then less and less.
+        let mut budget = WindowBudget::new(limits::WINDOW_TOTAL);
+        let sizes: Vec<_> = (0..32).map(|_| budget.first(8 * MIB).size()).collect();
+        assert_eq!(sizes[0], 8 * MIB);
+        assert!(sizes.is_sorted_by(|a, b| a >= b) && budget.used() <= u64::from(64 * MIB));
     }
 
     #[test]

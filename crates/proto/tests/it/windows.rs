@@ -89,7 +89,7 @@ fn per_round_trip(link: &mut Link, trips: usize, slow: Option<usize>) -> Vec<usi
 
 #[test]
 fn the_window_grows_until_the_line_is_full() {
-    let first = limits::WINDOW_FIRST as usize;
+    let first = (limits::WINDOW_FIRST * limits::WINDOW_FIRST_GAIN) as usize;
     let most = 16 * MIB;
     let mut link = link(1, most as u32);
     let got = per_round_trip(&mut link, 6, None);

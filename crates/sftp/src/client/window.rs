@@ -20,6 +20,14 @@ pub(super) const LEAST: u64 = 2 * 1024 * 1024;
 /// where a processor was the bottleneck: what waits in ssh is in no cache.
 pub(super) const MOST: u64 = 24 * 1024 * 1024;
 
+/// Where the window begins on a long path, so that it takes fewer round trips:
+/// with what this many bytes a second bring in one, though not more than
+/// [`FIRST_MOST`].
+const FIRST_RATE: u64 = 64 * 1024 * 1024;
+
+/// See [`FIRST_RATE`].
+const FIRST_MOST: u64 = 8 * 1024 * 1024;
+
 /// Samples of the rate count for so many round trips, and half of them at least.
 const ROUNDS: u32 = 16;
 
@@ -37,6 +45,8 @@ pub struct Stamp {
 pub struct Window {
     least: u64,
     most: u64,
+    /// See [`FIRST_RATE`].
+    first_rate: u64,
     limit: u64,
     under_way: u64,
     delivered: u64,
@@ -68,14 +78,18 @@ impl Default for Window {
 impl Window {
     /// Nothing is known yet.
     pub fn new() -> Self {
-        Self::bounded(LEAST, MOST)
+        Self {
+            first_rate: FIRST_RATE,
+            ..Self::bounded(LEAST, MOST)
+        }
     }
 
-    /// It stays between two numbers of bytes.
+    /// It stays between two numbers of bytes, and begins with the first.
     pub fn bounded(least: u64, most: u64) -> Self {
         Self {
             least,
             most: most.max(least),
+            first_rate: 0,
             limit: least,
             under_way: 0,
             delivered: 0,
@@ -124,6 +138,9 @@ impl Window {
         let trip = now.saturating_sub(stamp.asked);
         self.round_trip = Some(self.round_trip.map_or(trip, |best| best.min(trip)));
         if moved == 0 {
+            if self.delivered == 0 {
+                self.limit = self.first();
+            }
             return;
         }
         self.delivered = self.delivered.saturating_add(moved);
@@ -142,6 +159,14 @@ impl Window {
         };
         let limit = self.holds().saturating_mul(gain);
         self.limit = limit.clamp(self.least, self.most);
+    }
+
+    /// Where it begins, by the round trip alone.
+    fn first(&self) -> u64 {
+        let trip = self.round_trip.unwrap_or_default().as_micros();
+        let brought = u128::from(self.first_rate) * trip / 1_000_000;
+        let brought = u64::try_from(brought).unwrap_or(u64::MAX);
+        brought.min(FIRST_MOST).clamp(self.least, self.most)
     }
 
     fn next_round(&mut self) {
@@ -226,14 +251,15 @@ mod tests {
         now += trip;
         window.answered(now, stamp, 0, 0);
         let mut limits = Vec::new();
-        for _ in 0..3 {
+        assert_eq!(window.limit(), FIRST_RATE / 10);
+        for _ in 0..2 {
             let bytes = window.room();
             let stamp = window.asked(now, bytes);
             now += trip;
             window.answered(now, stamp, bytes, bytes);
-            limits.push(window.limit() / LEAST);
+            limits.push(window.limit());
         }
-        assert_eq!(limits, [4, 12, 12]);
+        assert_eq!(limits, [MOST, MOST]);
     }
 
     #[test]
