@@ -7,7 +7,7 @@ use carrick_sys::passwd::{self, Account};
 /// My account; `None` if my uid has no name.
 pub(crate) fn me() -> Option<&'static Account> {
     static ME: OnceLock<Option<Account>> = OnceLock::new();
-    ME.get_or_init(|| passwd::by_uid(uid()).ok().flatten())
+    ME.get_or_init(|| passwd::by_uid_local_first(uid()).ok().flatten())
         .as_ref()
 }
 
