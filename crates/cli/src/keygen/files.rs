@@ -48,10 +48,9 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         return File::options().write(true).open(path)?.write_all(bytes);
     }
     // A link stays, and what it points to is replaced.
-    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
-    let temporary = PathBuf::from(temporary);
+    let target = old.as_ref().ok().and_then(|_| path.canonicalize().ok());
+    let path = target.as_deref().unwrap_or(path);
+    let temporary = keyfile::with_suffix(path, &format!(".{}", std::process::id()));
     let written = File::options()
         .write(true)
         .create_new(true)
