@@ -85,12 +85,14 @@ def ours():
 
 
 def drop_in(folder):
-    """Makes `folder` a drop-in bin folder of links to our multi-call program."""
+    """Makes `folder` a drop-in bin folder of links, as `carrick --install-links` does."""
     os.makedirs(folder, exist_ok=True)
+    small = os.path.join(RELEASE, 'carrick-keygen')
     for name in ours():
+        binary = small if name == 'ssh-keygen' and os.access(small, os.X_OK) else os.path.join(RELEASE, 'carrick')
         # Several threads may come here at once.
         with contextlib.suppress(FileExistsError):
-            os.symlink(os.path.join(RELEASE, 'carrick'), os.path.join(folder, name))
+            os.symlink(binary, os.path.join(folder, name))
     return folder
 
 

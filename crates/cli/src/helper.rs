@@ -10,15 +10,14 @@
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use carrick_keys::helper::message_len;
-use carrick_sys::process::own_executable;
 use zeroize::Zeroizing;
 
 use crate::log::{self, Level, debug3};
+use crate::sister;
 
 /// A running helper. It is ended when this is dropped.
 pub(crate) struct Helper {
@@ -29,16 +28,12 @@ pub(crate) struct Helper {
 
 impl Helper {
     /// Starts the helper called `name`: the program that the environment
-    /// variable `variable` names, or else this very program in that role.
+    /// variable `variable` names, or else ours.
     pub(crate) fn start(name: &str, variable: &str) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
         let mut command = match std::env::var_os(variable).filter(|v| !v.is_empty()) {
             Some(path) => Command::new(path),
-            None => {
-                let mut command = Command::new(own_executable());
-                command.arg0(name);
-                command
-            }
+            None => sister::helper(name),
         };
         for _ in (Level::Debug1 as i8)..=(log::level() as i8) {
             command.arg("-v");

@@ -1,35 +1,41 @@
 //! `carrick --install-links DIR`: a folder in which every program is found by
 //! its name, to stand in `PATH`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+/// The binary with all programs.
+pub(crate) const MULTI_CALL: &str = "carrick";
+/// The binary with `ssh-keygen` alone.
+pub(crate) const KEYGEN: &str = "carrick-keygen";
+
 /// What is at a link's place.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
     Free,
-    /// A link to this very program.
+    /// The link that is to be there.
     Ours,
-    /// A link to another copy of it.
+    /// A link to another copy of the binary, or to another binary of ours.
     Older,
     Taken,
 }
 
-/// Makes the links to `program`, each by a name of `names`. What is there and
-/// no link of ours stays, and then nothing at all is done.
-pub(crate) fn install(folder: &Path, program: &Path, names: &[&str]) -> Result<(), String> {
+/// Makes links, each by its name and to its binary. What is there and no link
+/// of ours stays, and then nothing at all is done.
+pub(crate) fn install(folder: &Path, links: &[(&str, &Path)]) -> Result<(), String> {
     let told =
         |path: &Path, e: io::Error| format!("{}: {}", path.display(), crate::text::os_error(&e));
     fs::create_dir_all(folder).map_err(|e| told(folder, e))?;
     let mut work = Vec::new();
-    for name in names {
+    for (name, binary) in links {
         let path = folder.join(name);
-        match place(&path, program).map_err(|e| told(&path, e))? {
+        match place(&path, binary).map_err(|e| told(&path, e))? {
             Place::Ours => {}
-            Place::Free => work.push((path, false)),
-            Place::Older => work.push((path, true)),
+            Place::Free => work.push((path, *binary, false)),
+            Place::Older => work.push((path, *binary, true)),
             Place::Taken => {
                 let path = path.display();
                 return Err(format!(
@@ -38,18 +44,18 @@ pub(crate) fn install(folder: &Path, program: &Path, names: &[&str]) -> Result<(
             }
         }
     }
-    for (path, replace) in work {
+    for (path, binary, replace) in work {
         let made = if replace {
-            replace_link(program, &path)
+            replace_link(binary, &path)
         } else {
-            symlink(program, &path)
+            symlink(binary, &path)
         };
         made.map_err(|e| told(&path, e))?;
     }
     Ok(())
 }
 
-fn place(path: &Path, program: &Path) -> io::Result<Place> {
+fn place(path: &Path, binary: &Path) -> io::Result<Place> {
     let kind = match fs::symlink_metadata(path) {
         Ok(meta) => meta.file_type(),
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Place::Free),
@@ -59,9 +65,11 @@ fn place(path: &Path, program: &Path) -> io::Result<Place> {
         return Ok(Place::Taken);
     }
     let to = fs::read_link(path)?;
-    Ok(if to == program {
+    let name = to.file_name();
+    let of_ours = [MULTI_CALL, KEYGEN].map(|name| Some(OsStr::new(name)));
+    Ok(if to == binary {
         Place::Ours
-    } else if to.file_name() == program.file_name() {
+    } else if name == binary.file_name() || of_ours.contains(&name) {
         Place::Older
     } else {
         Place::Taken
@@ -69,11 +77,11 @@ fn place(path: &Path, program: &Path) -> io::Result<Place> {
 }
 
 /// Puts a new link in the place of an old one, with no moment between them.
-fn replace_link(program: &Path, path: &Path) -> io::Result<()> {
+fn replace_link(binary: &Path, path: &Path) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
     let beside = PathBuf::from(beside);
-    symlink(program, &beside)?;
+    symlink(binary, &beside)?;
     fs::rename(&beside, path).inspect_err(|_| {
         // Nobody else has a link of this name.
         let _ = fs::remove_file(&beside);
@@ -87,15 +95,14 @@ mod tests {
     #[test]
     fn links_are_made_kept_and_renewed() {
         let dir = tempfile::tempdir().unwrap();
-        let (bin, old, new) = (
-            dir.path().join("a/bin"),
-            Path::new("/old/carrick"),
-            Path::new("/new/carrick"),
-        );
-        for program in [old, new, new] {
-            install(&bin, program, &["ssh", "scp"]).unwrap();
-            for name in ["ssh", "scp"] {
-                assert_eq!(fs::read_link(bin.join(name)).unwrap(), program);
+        let bin = dir.path().join("a/bin");
+        let [old, new, small] =
+            ["/old/carrick", "/new/carrick", "/new/carrick-keygen"].map(Path::new);
+        for (ssh, keygen) in [(old, old), (new, small), (new, small), (old, old)] {
+            let links = [("ssh", ssh), ("ssh-keygen", keygen)];
+            install(&bin, &links).unwrap();
+            for (name, binary) in links {
+                assert_eq!(fs::read_link(bin.join(name)).unwrap(), binary);
             }
             assert_eq!(fs::read_dir(&bin).unwrap().count(), 2);
         }
@@ -104,13 +111,14 @@ mod tests {
     #[test]
     fn what_is_not_ours_stays_and_nothing_is_done() {
         let dir = tempfile::tempdir().unwrap();
-        let program = Path::new("/new/carrick");
+        let binary = Path::new("/new/carrick");
+        let links = [("scp", binary), ("ssh", binary)];
         fs::write(dir.path().join("ssh"), "theirs").unwrap();
-        assert!(install(dir.path(), program, &["scp", "ssh"]).is_err());
+        assert!(install(dir.path(), &links).is_err());
         assert!(!dir.path().join("scp").exists());
         assert_eq!(fs::read(dir.path().join("ssh")).unwrap(), b"theirs");
         fs::remove_file(dir.path().join("ssh")).unwrap();
         symlink("/usr/lib/ssh", dir.path().join("ssh")).unwrap();
-        assert!(install(dir.path(), program, &["scp", "ssh"]).is_err());
+        assert!(install(dir.path(), &links).is_err());
     }
 }

@@ -179,6 +179,49 @@ fn messages_go_to_the_log_file() {
 }
 
 #[test]
+fn ssh_keygen_is_linked_to_the_binary_that_is_that_alone() {
+    let dir = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let binaries = [
+        env!("CARGO_BIN_EXE_carrick"),
+        env!("CARGO_BIN_EXE_carrick-keygen"),
+    ];
+    let (full, small) = (
+        dir.path().join("carrick"),
+        dir.path().join("carrick-keygen"),
+    );
+    let bin = dir.path().join("bin");
+    std::fs::hard_link(binaries[0], &full).unwrap();
+    for there in [true, false] {
+        if there {
+            std::fs::hard_link(binaries[1], &small).unwrap();
+        } else {
+            std::fs::remove_file(&small).unwrap();
+        }
+        let output = Command::new(&full)
+            .arg("--install-links")
+            .arg(&bin)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let of = |name| std::fs::read_link(bin.join(name)).unwrap();
+        let full = full.canonicalize().unwrap();
+        assert_eq!(of("ssh"), full);
+        let wanted = if there {
+            full.with_file_name("carrick-keygen")
+        } else {
+            full
+        };
+        assert_eq!(of("ssh-keygen"), wanted);
+        let output = Command::new(bin.join("ssh-keygen"))
+            .arg("-?")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("usage: ssh-keygen "));
+    }
+}
+
+#[test]
 fn the_program_goes_by_its_name() {
     let dir = tempfile::TempDir::new().unwrap();
     let link = dir.path().join("ssh");

@@ -37,11 +37,19 @@ fn library(name: &str) -> PathBuf {
     dir.path().join(format!("{name}.so"))
 }
 
-/// One of our programs, which finds its own helpers.
+/// One of our programs, which finds its own helpers: ssh-keygen as the binary
+/// that has no helper in it.
 fn program(name: &str) -> Command {
+    if name == "ssh-keygen" {
+        return prepared(Command::new(env!("CARGO_BIN_EXE_carrick-keygen")));
+    }
     let mut command = Command::new(env!("CARGO_BIN_EXE_carrick"));
+    command.arg(name);
+    prepared(command)
+}
+
+fn prepared(mut command: Command) -> Command {
     command
-        .arg(name)
         .env_remove("SSH_SK_HELPER")
         .env_remove("SSH_PKCS11_HELPER")
         .env_remove("DISPLAY")
@@ -57,7 +65,11 @@ fn text(bytes: &[u8]) -> String {
 
 /// Runs ssh-keygen with the library in one of its modes.
 fn keygen(dir: &Path, mode: &str, args: &[&str], input: &str) -> Output {
-    let mut child = program("ssh-keygen")
+    run_keygen(program("ssh-keygen"), dir, mode, args, input)
+}
+
+fn run_keygen(mut keygen: Command, dir: &Path, mode: &str, args: &[&str], input: &str) -> Output {
+    let mut child = keygen
         .args(["-w", library("sk").to_str().unwrap()])
         .args(args)
         .current_dir(dir)
@@ -94,6 +106,55 @@ fn a_library_that_makes_no_key_is_an_error_and_leaves_nothing() {
         );
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{mode}");
     }
+}
+
+#[test]
+fn every_ssh_keygen_finds_its_helper() {
+    use std::os::unix::fs::symlink;
+    let (all, small) = (
+        env!("CARGO_BIN_EXE_carrick"),
+        env!("CARGO_BIN_EXE_carrick-keygen"),
+    );
+    let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let place = |name: &str| dir.path().join(name);
+    for folder in ["drop-in", "copied", "alone"] {
+        std::fs::create_dir(place(folder)).unwrap();
+    }
+    symlink(small, place("drop-in/ssh-keygen")).unwrap();
+    std::fs::hard_link(small, place("copied/ssh-keygen")).unwrap();
+    symlink(all, place("copied/ssh-sk-helper")).unwrap();
+    std::fs::hard_link(small, place("alone/ssh-keygen")).unwrap();
+    let by_name = |folder: &str| {
+        let mut command = Command::new("ssh-keygen");
+        command.env("PATH", place(folder));
+        command
+    };
+    let mut role = Command::new(all);
+    role.arg("ssh-keygen");
+    let enroll = |command: Command, name: &str| {
+        let args = ["-q", "-t", "ed25519-sk", "-N", "", "-f", name];
+        let mut command = prepared(command);
+        command.env("SSH_SK_PROVIDER", library("sk"));
+        run_keygen(command, dir.path(), "", &args, "")
+    };
+    for (name, command) in [
+        ("key-role", role),
+        ("key-linked", Command::new(place("drop-in/ssh-keygen"))),
+        ("key-linked-by-name", by_name("drop-in")),
+        ("key-copied", Command::new(place("copied/ssh-keygen"))),
+        ("key-copied-by-name", by_name("copied")),
+    ] {
+        let out = enroll(command, name);
+        assert!(out.status.success(), "{name}: {}", text(&out.stderr));
+        assert!(place(name).exists(), "{name}");
+    }
+    let out = enroll(by_name("alone"), "none");
+    assert_eq!(out.status.code(), Some(255));
+    let said = text(&out.stderr);
+    assert!(
+        said.starts_with("ssh-sk-helper: No such file or directory"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,44 +1,16 @@
 //! The multi-call binary: the program is chosen by the name it was started
 //! with, or by the first argument (`carrick ssh host`).
 
-#![forbid(unsafe_code)]
-
-mod account;
-mod add;
-mod agent;
-mod agent_socket;
-mod connect;
-mod copy_id;
-mod helper;
-mod home;
-mod keyfile;
-mod keygen;
-mod keyscan;
-mod keysign;
-mod links;
-mod log;
-mod pkcs11;
-mod pkcs11_helper;
-mod place;
-mod prompt;
-mod scp;
-mod services;
-mod sftp;
-mod sftp_server;
-mod sister;
-mod sk;
-mod sk_helper;
-mod ssh;
-mod text;
-mod transfer;
-mod wildcard;
-
-use crate::text::err;
-use carrick_config::getopt;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::ExitCode;
+
+use crate::text::err;
+use crate::{
+    add, agent, copy_id, keygen, keyscan, keysign, links, pkcs11_helper, scp, sftp, sftp_server,
+    sister, sk_helper, ssh, text,
+};
 
 /// A program: takes the arguments after its name.
 type Program = fn(Vec<OsString>) -> ExitCode;
@@ -67,7 +39,9 @@ fn program(name: &OsStr) -> Option<Program> {
         .map(|(_, program)| *program)
 }
 
-fn main() -> ExitCode {
+/// `carrick`: all programs in one.
+pub fn main() -> ExitCode {
+    sister::this_is_the_multi_call_binary();
     let mut args = std::env::args_os();
     // Whoever starts a set-uid program says what it is called: that must not
     // decide what it does with rights that they do not have.
@@ -104,13 +78,23 @@ fn usage() -> ExitCode {
     ExitCode::from(255)
 }
 
-/// Links this binary under every name it has.
+/// Links the binaries under every name they have.
 fn install_links(folder: &Path) -> ExitCode {
-    let names: Vec<_> = PROGRAMS.iter().map(|(name, _)| *name).collect();
     let done = std::env::current_exe()
-        .and_then(|program| program.canonicalize())
+        .and_then(|binary| binary.canonicalize())
         .map_err(|e| text::os_error(&e))
-        .and_then(|program| links::install(folder, &program, &names));
+        .and_then(|binary| {
+            let small = binary.with_file_name(links::KEYGEN);
+            let keygen = if small.is_file() { &small } else { &binary };
+            let links: Vec<_> = PROGRAMS
+                .iter()
+                .map(|(name, _)| match *name {
+                    "ssh-keygen" => (*name, keygen.as_path()),
+                    _ => (*name, binary.as_path()),
+                })
+                .collect();
+            links::install(folder, &links)
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
