@@ -33,9 +33,9 @@ def environment(**more):
 
 
 class Token:
-    """A SoftHSM token with a key of each type."""
+    """A SoftHSM token with a key of each type. `flags` are pkcs11-tool's for each key."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, name='tokens', flags=()):
         self.module = next((path for path in MODULES if os.path.exists(path)), None)
         tool, util = programs.find('pkcs11-tool'), programs.find('softhsm2-util')
         if not (self.module and tool and util):
@@ -43,14 +43,19 @@ class Token:
             if why:
                 raise Skip(why)
             raise AssertionError('no SoftHSM: run tests/setup')
-        os.mkdir(folder / 'tokens')
-        config = folder.write('softhsm2.conf', f'directories.tokendir = {folder / "tokens"}\nobjectstore.backend = file\n'
+        os.mkdir(folder / name)
+        config = folder.write(f'{name}.conf', f'directories.tokendir = {folder / name}\nobjectstore.backend = file\n'
                               'log.level = ERROR\nslots.removable = false\n')
         self.env = environment(SOFTHSM2_CONF=config)
         ok([util, '--init-token', '--free', '--label', 'carrick', '--pin', PIN, '--so-pin', '12345678'], env=self.env)
         for number, (label, kind) in enumerate(TOKEN_KEYS, 1):
             ok([tool, '--module', self.module, '--token-label', 'carrick', '--login', '--pin', PIN, '--keypairgen',
-                '--key-type', kind, '--id', f'{number:02}', '--label', label], env=self.env)
+                '--key-type', kind, '--id', f'{number:02}', '--label', label, *flags], env=self.env)
+
+    def public(self, keygen, label):
+        """The line of the key with that label, as our ssh-keygen lists it."""
+        lines = ok([keygen, '-D', self.module], env=self.env).decode().splitlines()
+        return next(line for line in lines if line.endswith(' ' + label)) + '\n'
 
 
 def copied(bench, kind, name):
@@ -178,9 +183,8 @@ def token_cases(bench, ours, stock):
 
     def authority():
         """Certificates by a token's key."""
-        lines = ok([ours.keygen, '-D', token.module], env=token.env).decode().splitlines()
         for label, _ in TOKEN_KEYS:
-            public = folder.write(f'ca.{label}.pub', next(line for line in lines if line.endswith(' ' + label)) + '\n')
+            public = folder.write(f'ca.{label}.pub', token.public(ours.keygen, label))
             key = copied(bench, 'ecdsa256', f'by.{label}')
             pin = {**token.env, **askpass(folder, f'pin.ca.{label}', PIN)}
             ok([ours.keygen, '-q', '-s', public, '-D', token.module, '-I', 'x', '-n', 'x', key], env=pin)
@@ -195,9 +199,7 @@ def token_cases(bench, ours, stock):
 
     def login(label):
         def check():
-            listed_keys = ok([ours.keygen, '-D', token.module], env=token.env).decode().splitlines()
-            line = next(line + '\n' for line in listed_keys if line.endswith(' ' + label))
-            authorized = folder.write(f'{label}.keys', line)
+            authorized = folder.write(f'{label}.keys', token.public(ours.keygen, label))
             daemon = bench.daemon('openssh10', [f'AuthorizedKeysFile {authorized}'], f'token-{label}', plain=True)
             client = bench.client('ours', daemon, f'token-{label}')
             config = folder.write(f'{label}.config', '\n'.join(
@@ -211,6 +213,24 @@ def token_cases(bench, ours, stock):
                 done = fixture.run(command, env=env)
                 same((done.returncode, done.stdout), wanted, f'PIN {pin}: {done.stderr[-300:]!r}')
         return Case(f'PKCS#11: log in with {label}', check)
+
+    def each_time():
+        """Keys of CKA_ALWAYS_AUTHENTICATE. OpenSSH 10.0 does not ask again right after a login, which SoftHSM refuses."""
+        strict = Token(folder, 'strict', ('--always-auth',))
+        for label, _ in TOKEN_KEYS:
+            public = folder.write(f'strict.{label}.pub', strict.public(ours.keygen, label))
+            keys = [copied(bench, 'ecdsa256', f'strict.{label}.{number}') for number in range(3)]
+            asked = folder.write(f'strict.{label}.asked', '')
+            for pin, questions, wanted in (('9', 1, 255), (PIN, 3, 0)):
+                script = folder.write(f'strict.{label}.{pin}', f'#!/bin/sh\necho "$1" >>"{asked}"\necho {pin}\n', 0o755)
+                folder.write(f'strict.{label}.asked', '')
+                env = {**strict.env, 'SSH_ASKPASS': script, 'SSH_ASKPASS_REQUIRE': 'force'}
+                done = fixture.run([ours.keygen, '-q', '-s', public, '-D', strict.module, '-I', 'x', '-n', 'x', *keys], env=env)
+                same(done.returncode, wanted, f'{label}, PIN {pin}: {done.stderr!r}')
+                with open(asked, encoding='utf-8') as file:
+                    same(file.read(), "Enter PIN for 'carrick': \n" * questions, f'{label}, PIN {pin}')
+            for key in keys:
+                expect(b'Signing CA: ' in ok([stock.keygen, '-L', '-f', key.removesuffix('.pub') + '-cert.pub']), label)
 
     def listed():
         mine, theirs = (set(ok([keygen, '-D', token.module], env=token.env).splitlines()) for keygen in (ours.keygen, stock.keygen))
@@ -226,6 +246,7 @@ def token_cases(bench, ours, stock):
 
     cases += [add(*pair) for pair in (('ours', 'ours'), ('ours', 'stock'), ('stock', 'ours'), ('stock', 'stock'))]
     cases += [Case('PKCS#11: list', listed), Case('PKCS#11: no module', refused), Case('PKCS#11: certify', authority)]
+    cases += [Case('PKCS#11: certify with keys that want the PIN each time', each_time)]
     cases += [login(label) for label, _ in TOKEN_KEYS]
     # SoftHSM notes wrong PINs in the token's files, which another process must not be reading just then.
     turn = threading.Lock()

@@ -431,6 +431,47 @@ fn a_token_is_unlocked_by_its_pin_alone() {
 }
 
 #[test]
+fn a_key_that_wants_its_pin_at_each_use_gets_it_each_time() {
+    let mut helper = Helper::start("ssh-pkcs11-helper", "P11_TEST_MODE", "each-time");
+    let key = only_key(helper.ask(&add("1234"))).to_blob();
+    let sign = pkcs11::Request::Sign {
+        key: &key,
+        data: b"",
+    };
+    let login = |pin: &str| pkcs11::Request::Login {
+        key: &key,
+        pin: Secret::from(pin),
+    };
+    let needed = Some(pkcs11::Answer::LoginNeeded("test".into()));
+    assert_eq!(helper.ask(&sign), needed);
+    // The token is open: only a signature tells whether a PIN is right, and
+    // a wrong one leaves nothing that would be in the way of the next.
+    assert_eq!(helper.ask(&login("9")), Some(pkcs11::Answer::LoggedIn));
+    let wrong = Some(pkcs11::Answer::Failed(pkcs11::PIN_INCORRECT));
+    assert_eq!(helper.ask(&sign), wrong);
+    for _ in 0..2 {
+        assert_eq!(helper.ask(&sign), needed);
+        assert_eq!(helper.ask(&login("1234")), Some(pkcs11::Answer::LoggedIn));
+        let answer = helper.ask(&sign);
+        assert!(
+            matches!(answer, Some(pkcs11::Answer::Signature(_))),
+            "{answer:?}"
+        );
+    }
+    // One that was not open is opened with the PIN of its first signature.
+    let mut helper = Helper::start("ssh-pkcs11-helper", "P11_TEST_MODE", "each-time");
+    only_key(helper.ask(&add("")));
+    assert_eq!(helper.ask(&sign), needed);
+    assert_eq!(helper.ask(&login("9")), wrong);
+    assert_eq!(helper.ask(&login("1234")), Some(pkcs11::Answer::LoggedIn));
+    let answer = helper.ask(&sign);
+    assert!(
+        matches!(answer, Some(pkcs11::Answer::Signature(_))),
+        "{answer:?}"
+    );
+}
+
+#[test]
 fn messages_that_are_none_end_a_helper() {
     for name in ["ssh-sk-helper", "ssh-pkcs11-helper"] {
         for message in [&b"\0\0\0\0"[..], b"\xff\xff\xff\xff", b"\0\0\0\x02\x63\x63"] {

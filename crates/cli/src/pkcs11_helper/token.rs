@@ -1,7 +1,10 @@
 //! A PKCS#11 library and the tokens in its slots.
 
+use std::path::Path;
+
 use carrick_keys::PublicKey;
 use carrick_keys::helper::pkcs11::{TokenKey, certificate_key, ec_key, ecdsa_structure, rsa_key};
+use carrick_sys::pkcs11::{Refused, Signer};
 use carrick_wire::Secret;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -43,6 +46,7 @@ impl From<Error> for Fault {
 /// A loaded library.
 pub(super) struct Provider {
     path: String,
+    signer: Signer,
     tokens: Vec<Token>,
 }
 
@@ -54,6 +58,8 @@ struct Token {
     /// The reader has keys of its own for the PIN.
     keypad: bool,
     logged_in: bool,
+    /// Given for the next signature, whose key may want it again.
+    pin: Option<Secret>,
     keys: Vec<Found>,
 }
 
@@ -71,6 +77,8 @@ impl Provider {
     pub(super) fn load(path: &str) -> Result<Self, Fault> {
         let unusable = |e: Error| Fault::Provider(format!("provider {path}: {e}"));
         let context = Pkcs11::new(path).map_err(unusable)?;
+        let signer = Signer::of(Path::new(path))
+            .map_err(|why| Fault::Provider(format!("provider {path}: {why}")))?;
         context
             .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
             .map_err(unusable)?;
@@ -96,6 +104,7 @@ impl Provider {
             .collect();
         Ok(Self {
             path: path.to_owned(),
+            signer,
             tokens,
         })
     }
@@ -140,14 +149,18 @@ impl Provider {
         }
     }
 
-    /// Unlocks the token that has the key.
+    /// Unlocks the token that has the key, for one signature at least.
     pub(super) fn login_for(&mut self, blob: &[u8], pin: &Secret) -> Result<(), Fault> {
-        self.token_of(blob)?.login(Some(pin))
+        let token = self.token_of(blob)?;
+        token.login(Some(pin))?;
+        token.pin = Some(pin.clone());
+        Ok(())
     }
 
     /// What the token that has the key makes of `data`.
     pub(super) fn sign(&mut self, blob: &[u8], data: &[u8]) -> Result<Vec<u8>, Fault> {
-        self.token_of(blob)?.sign(blob, data)
+        let signer = self.signer;
+        self.token_of(blob)?.sign(blob, data, signer)
     }
 }
 
@@ -172,6 +185,7 @@ impl Token {
             needs_login: info.login_required(),
             keypad: info.protected_authentication_path(),
             logged_in: false,
+            pin: None,
             keys: Vec::new(),
         }))
     }
@@ -186,24 +200,27 @@ impl Token {
 
     /// Logs in, if that is needed: with the PIN, or at the reader.
     fn login(&mut self, pin: Option<&Secret>) -> Result<(), Fault> {
-        if !self.is_locked() {
-            return Ok(());
+        if self.is_locked() {
+            self.login_as(UserType::User, pin)?;
+            self.logged_in = true;
         }
+        Ok(())
+    }
+
+    /// Shows the PIN, or has the reader ask for it.
+    fn login_as(&self, user: UserType, pin: Option<&Secret>) -> Result<(), Fault> {
         let done = if self.keypad {
             verbose!("Deferring PIN entry to reader keypad.");
-            self.session.login(UserType::User, None)
+            self.session.login(user, None)
         } else {
             let Some(pin) = pin else {
                 return Err(Fault::LoginNeeded(self.label.clone()));
             };
             let pin = RawAuthPin::new(Box::new(pin.expose().to_vec()));
-            self.session.login_with_raw(UserType::User, &pin)
+            self.session.login_with_raw(user, &pin)
         };
         match done {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
-                self.logged_in = true;
-                Ok(())
-            }
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
             Err(e) => Err(e.into()),
         }
     }
@@ -291,7 +308,9 @@ impl Token {
         }))
     }
 
-    fn sign(&mut self, blob: &[u8], data: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn sign(&mut self, blob: &[u8], data: &[u8], signer: Signer) -> Result<Vec<u8>, Fault> {
+        // Whatever becomes of this signature, the next wants another.
+        let pin = self.pin.take();
         if self.keypad {
             self.login(None)?;
         }
@@ -320,20 +339,50 @@ impl Token {
             PublicKey::Ecdsa { .. } => Mechanism::Ecdsa,
             _ => Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519)),
         };
-        match self.session.sign(&mechanism, private, data) {
-            Ok(made) if matches!(found.key, PublicKey::Ecdsa { .. }) => ecdsa_structure(&made)
-                .ok_or_else(|| Fault::Token("the token's signature has an odd form".into())),
-            Ok(made) => Ok(made),
-            Err(Error::Pkcs11(RvError::UserNotLoggedIn, _)) if self.is_locked() => {
-                Err(Fault::LoginNeeded(self.label.clone()))
+        let made = if self.wants_pin_each_time(private) {
+            self.sign_with_pin(&mechanism, private, data, signer, pin.as_ref())?
+        } else {
+            match self.session.sign(&mechanism, private, data) {
+                Err(Error::Pkcs11(RvError::UserNotLoggedIn, _)) if self.is_locked() => {
+                    return Err(Fault::LoginNeeded(self.label.clone()));
+                }
+                made => made?,
             }
-            Err(Error::Pkcs11(RvError::UserNotLoggedIn, _)) => Err(Fault::Token(
-                "the key wants a PIN at each use (CKA_ALWAYS_AUTHENTICATE), \
-                 which is not supported"
-                    .into(),
-            )),
-            Err(e) => Err(e.into()),
+        };
+        if matches!(found.key, PublicKey::Ecdsa { .. }) {
+            return ecdsa_structure(&made)
+                .ok_or_else(|| Fault::Token("the token's signature has an odd form".into()));
         }
+        Ok(made)
+    }
+
+    /// Whether a key is one of `CKA_ALWAYS_AUTHENTICATE`.
+    fn wants_pin_each_time(&self, key: ObjectHandle) -> bool {
+        // Old libraries do not know the question.
+        self.session
+            .get_attributes(key, &[AttributeType::AlwaysAuthenticate])
+            .is_ok_and(|found| found.contains(&Attribute::AlwaysAuthenticate(true)))
+    }
+
+    /// Signs with a key that wants its PIN at each use: between the beginning
+    /// of a signature and its end.
+    fn sign_with_pin(
+        &self,
+        mechanism: &Mechanism<'_>,
+        key: ObjectHandle,
+        data: &[u8],
+        signer: Signer,
+        pin: Option<&Secret>,
+    ) -> Result<Vec<u8>, Fault> {
+        if pin.is_none() && !self.keypad {
+            return Err(Fault::LoginNeeded(self.label.clone()));
+        }
+        self.session.sign_init(mechanism, key)?;
+        let login = self.login_as(UserType::ContextSpecific, pin);
+        // Without leave too: it is refused then, and what was begun has ended.
+        let made = signer.sign(self.session.handle(), data);
+        login?;
+        made.map_err(|Refused(code)| Fault::Token(format!("C_Sign: {code:#x}")))
     }
 }
 

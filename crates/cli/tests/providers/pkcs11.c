@@ -12,6 +12,7 @@ typedef unsigned long ulong_;
 #define OK 0UL
 #define PUBLIC_KEY 2UL
 #define PRIVATE_KEY 3UL
+#define CONTEXT_SPECIFIC 2UL
 
 struct attribute {
 	ulong_ type;
@@ -31,9 +32,12 @@ struct list {
 	void *call[68];
 };
 
-/* The class that is looked for, and whether the PIN was given. */
+/*
+ * The class that is looked for, whether the PIN was given, whether a signature
+ * has begun and the PIN was given for it.
+ */
 static ulong_ wanted;
-static int unlocked;
+static int unlocked, begun, allowed;
 
 static int
 is(const char *mode)
@@ -72,7 +76,7 @@ token(ulong_ slot, struct token_info *info)
 	memset(info->label, ' ', sizeof(info->label));
 	memcpy(info->label, "test", 4);
 	/* CKF_TOKEN_INITIALIZED, and CKF_LOGIN_REQUIRED where it is locked. */
-	info->flags = 0x400UL | (is("locked") ? 4UL : 0UL);
+	info->flags = 0x400UL | (is("locked") || is("each-time") ? 4UL : 0UL);
 	return OK;
 }
 
@@ -94,9 +98,16 @@ close_session(ulong_ session)
 static ulong_
 login(ulong_ session, ulong_ user, const char *pin, ulong_ len)
 {
-	(void)session, (void)user;
-	unlocked = len == 4 && memcmp(pin, "1234", 4) == 0;
-	return unlocked ? OK : 0xa0UL;
+	int right = len == 4 && memcmp(pin, "1234", 4) == 0;
+
+	(void)session;
+	if (user == CONTEXT_SPECIFIC) {
+		if (!begun)
+			return 0x91UL;
+		allowed = right;
+	} else
+		unlocked = right;
+	return right ? OK : 0xa0UL;
 }
 
 static ulong_
@@ -131,6 +142,7 @@ attributes(ulong_ session, ulong_ object, struct attribute *template, ulong_ cou
 	static const unsigned char params[] = "\x13\x0c" "edwards25519";
 	static unsigned char point[34] = { 4, 32, 7, 7, 7 };
 	static const ulong_ edwards = 0x40;
+	static unsigned char always;
 	ulong_ i;
 
 	(void)session, (void)object;
@@ -143,6 +155,11 @@ attributes(ulong_ session, ulong_ object, struct attribute *template, ulong_ cou
 		case 0x100: from = &edwards; len = sizeof(edwards); break;
 		case 0x102: from = "\x01"; len = 1; break;
 		case 0x180: from = params; len = sizeof(params) - 1; break;
+		case 0x202:
+			always = is("each-time");
+			from = &always;
+			len = 1;
+			break;
 		case 0x181: from = point; len = sizeof(point); break;
 		default: break;
 		}
@@ -167,13 +184,25 @@ sign_begin(ulong_ session, void *mechanism, ulong_ key)
 		*(volatile int *)8 = 1;
 	while (is("hang-signing"))
 		pause();
-	return is("locked") && !unlocked ? 0x101UL : OK;
+	if ((is("locked") || is("each-time")) && !unlocked)
+		return 0x101UL;
+	if (begun && is("each-time"))
+		return 0x90UL;
+	begun = 1;
+	allowed = 0;
+	return OK;
 }
 
 static ulong_
 sign(ulong_ session, void *data, ulong_ len, unsigned char *made, ulong_ *made_len)
 {
+	int refused = is("each-time") && !allowed;
+
 	(void)session, (void)data, (void)len;
+	if (made != NULL || refused)
+		begun = 0;
+	if (refused)
+		return 0x101UL;
 	*made_len = 64;
 	if (made != NULL)
 		memset(made, 1, 64);

@@ -9,11 +9,11 @@ use std::path::Path;
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use super::library::Library;
 use super::{
     Algorithm, Enroll, Enrolled, FORCE, KEYS_MAX, Middleware, Pin, RESIDENT, Resident, Sign,
     Signed, SkError, USER_PRESENCE, USER_VERIFICATION, VALUE_MAX, c_string,
 };
+use crate::library::Library;
 
 /// The library's file, by the version of its interface.
 const NAME: &str = "libfido2.so.1";

@@ -7,7 +7,6 @@
 //! request in it, and whose answer nobody takes on trust.
 
 mod fido2;
-mod library;
 mod provider;
 
 use std::ffi::{CString, c_char};

@@ -9,11 +9,11 @@ use std::slice;
 
 use zeroize::Zeroize as _;
 
-use super::library::Library;
 use super::{
     Algorithm, Enroll, Enrolled, KEYS_MAX, Middleware, Pin, Resident, Sign, Signed, SkError,
     VALUE_MAX, c_string,
 };
+use crate::library::Library;
 
 /// The interface's version, of which the upper half counts.
 const VERSION: u32 = 0x000a_0000;

@@ -1,15 +1,13 @@
 //! Shared libraries, loaded for good: none is ever unloaded, so what is found
 //! in one stays valid.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::ptr::NonNull;
 
-use super::c_string;
-
 /// A loaded library.
-pub(super) struct Library(NonNull<c_void>);
+pub(crate) struct Library(NonNull<c_void>);
 
 /// What dlerror(3) says.
 fn last_error() -> String {
@@ -27,17 +25,17 @@ fn last_error() -> String {
 impl Library {
     /// Loads the library at `path`, or by name where the system keeps them.
     /// This runs its code.
-    pub(super) fn load(path: &Path) -> Result<Self, String> {
-        let path = c_string(path.as_os_str().as_bytes()).map_err(|e| e.to_string())?;
+    pub(crate) fn load(path: &Path) -> Result<Self, String> {
+        let path = CString::new(path.as_os_str().as_bytes()).map_err(|e| e.to_string())?;
         // SAFETY: the path is a C string. The library's initialisers run with
-        // this process's rights, which is what loading it means: see the
-        // parent module.
+        // this process's rights, which is what loading it means: only a
+        // helper process does so.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
         NonNull::new(handle).map(Self).ok_or_else(last_error)
     }
 
     /// The address of what is called `name` in it.
-    pub(super) fn symbol(&self, name: &CStr) -> Result<NonNull<c_void>, String> {
+    pub(crate) fn symbol(&self, name: &CStr) -> Result<NonNull<c_void>, String> {
         let name: *const c_char = name.as_ptr();
         // SAFETY: the handle is of a library that is never unloaded, and the
         // name is a C string.
