@@ -263,3 +263,31 @@ fn errors_know_their_place() {
         );
     }
 }
+
+#[test]
+fn a_link_to_the_agent_is_absolute() {
+    for path in ["/run/%u/agent", "~/.agent", "%h/.agent", "none", "NONE"] {
+        let text = format!("AgentSocketLink {path}\n");
+        let link = with(&text, "user=u").agent_socket_link;
+        let expect = (!path.eq_ignore_ascii_case("none")).then_some(path);
+        assert_eq!(link.as_deref(), expect, "{path}");
+    }
+    // Nor may they be where they do not apply yet.
+    for before in ["", "Match User nobody\n"] {
+        for path in [
+            "agent",
+            "./agent",
+            "../agent",
+            "~other/agent",
+            "%u/agent",
+            "%%h/agent",
+            "%U",
+        ] {
+            let text = format!("{before}AgentSocketLink {path}\n");
+            let error = load(&Memory::with(&[(MAIN, &text)])).expect_err(path);
+            let line = if before.is_empty() { 1 } else { 2 };
+            let expect = format!("{MAIN} line {line}: AgentSocketLink must be an absolute path");
+            assert_eq!((error.line, error.text), (line, expect), "{path}");
+        }
+    }
+}

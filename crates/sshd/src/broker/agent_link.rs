@@ -24,7 +24,14 @@ pub struct AgentLink {
 
 impl AgentLink {
     /// Leads `path` to `socket`.
+    ///
+    /// The configuration's path is absolute, unless it begins with a home
+    /// directory that is not: that of an account somebody has spoilt.
     pub fn point(path: &Path, socket: &Path) -> io::Result<Self> {
+        if !path.is_absolute() {
+            let text = "not an absolute path";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         let before = match fs::symlink_metadata(path) {
             Ok(there) => {
                 let mine = there.uid() == rustix::process::geteuid().as_raw();
@@ -121,6 +128,8 @@ mod tests {
         let nowhere = folder.path().join("none/agent");
         let refused = AgentLink::point(&nowhere, Path::new("/s")).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::NotFound);
+        let relative = AgentLink::point(Path::new("agent"), Path::new("/s")).unwrap_err();
+        assert_eq!(relative.kind(), io::ErrorKind::InvalidInput);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -1,7 +1,8 @@
 //! Who may log in, and what forwarding they may do.
 
 use super::super::options::{Options, Permit};
-use super::{Done, choice, flag, keyword, optional, patterns};
+use super::{Done, choice, flag, keyword, patterns};
+use crate::error::Fault;
 use crate::forward::host_and_rest;
 use crate::keyword::{Dump, Keyword, Line};
 use crate::value;
@@ -10,7 +11,9 @@ use carrick_keys::matching;
 
 pub(super) static KEYWORDS: &[Keyword<Options>] = &[
     // Ours.
-    optional!(Anywhere "AgentSocketLink", agent_socket_link, "a name that leads to the agent lent last"),
+    keyword!(Anywhere First "AgentSocketLink", "a name that leads to the agent lent last",
+        |l, o| { o.agent_socket_link = link(l)?; Ok(()) },
+        |o, d| d.line("AgentSocketLink", o.agent_socket_link.as_deref().unwrap_or("none"))),
     flag!(Anywhere "AllowAgentForwarding", allow_agent_forwarding, "forward agents"),
     keyword!(Anywhere Append "AllowGroups", "groups that may log in",
         |l, o| patterns(l, &mut o.allow_groups, group), |o, d| d.each("AllowGroups", &o.allow_groups)),
@@ -53,6 +56,19 @@ pub(super) static KEYWORDS: &[Keyword<Options>] = &[
         "remove a socket that is in the way"),
 ];
 
+/// An absolute path, or one that begins with the user's home directory; or
+/// `none`. A relative one would be found from wherever the daemon happens to be.
+fn link(line: &mut Line<'_>) -> Result<Option<String>, Fault> {
+    let path = line.optional()?;
+    let fits = |path: &String| {
+        path.starts_with('/') || path == "~" || path.starts_with("~/") || path.starts_with("%h")
+    };
+    if path.as_ref().is_some_and(|path| !fits(path)) {
+        return Err(line.fatal(format!("{} must be an absolute path", line.keyword)));
+    }
+    Ok(path)
+}
+
 /// `USER` or `USER@HOST`, whose host may be a network.
 fn user(line: &Line<'_>, word: &str) -> Done {
     let bad_host = word
@@ -72,7 +88,7 @@ fn group(line: &Line<'_>, word: &str) -> Done {
     Ok(())
 }
 
-fn permit(line: &mut Line<'_>, listen: bool) -> Result<Permit, crate::error::Fault> {
+fn permit(line: &mut Line<'_>, listen: bool) -> Result<Permit, Fault> {
     let mut list = Vec::new();
     let mut whole = None;
     while let Some(word) = line.next() {
