@@ -17,6 +17,7 @@
 
 pub mod agent;
 pub mod cell;
+pub mod connection;
 pub mod desk;
 pub mod ending;
 pub mod forward;
@@ -125,7 +126,7 @@ async fn serve(monitor: Shared, setup: Setup, [input, output]: [OwnedFd; 2]) -> 
                 .and_then(|mut monitor| monitor.take_grant());
             let granted = granted.ok_or_else(|| io::Error::other("login without a session"))?;
             let error = tokio::select! {
-                error = session::serve(connection, granted) => error?,
+                error = connection::serve(connection, granted) => error?,
                 () = desk::gone(watch) => return Ok(EXIT_FATAL),
             };
             (0, error)
