@@ -137,10 +137,24 @@ fn receive_with(socket: impl AsFd, limit: usize, wait: RecvFlags) -> io::Result<
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use std::io::{Read, Write};
+    use std::io::{PipeReader, Read, Write};
     use std::os::fd::AsFd;
+
+    /// Sends more descriptors with one byte than anybody takes. They are
+    /// copies of one end of a pipe, whose other end is returned: it comes to
+    /// its end only when all of them are closed.
+    pub(crate) fn flood(socket: impl AsFd) -> PipeReader {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let many = [writer.as_fd(); 64];
+        assert!(control.push(SendAncillaryMessage::ScmRights(&many)));
+        let message = [IoSlice::new(b"x")];
+        rustix::net::sendmsg(socket, &message, &mut control, SendFlags::empty()).unwrap();
+        reader
+    }
 
     #[test]
     fn messages_keep_their_bounds_and_carry_descriptors() {
@@ -166,19 +180,10 @@ mod tests {
 
     #[test]
     fn a_flood_of_descriptors_is_an_error_and_leaves_none_open() {
-        use std::mem::MaybeUninit;
         let (a, b) = pair().unwrap();
-        let (mut reader, writer) = io::pipe().unwrap();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        let many = [writer.as_fd(); 64];
-        assert!(control.push(SendAncillaryMessage::ScmRights(&many)));
-        let message = [IoSlice::new(b"x")];
-        rustix::net::sendmsg(&a, &message, &mut control, SendFlags::empty()).unwrap();
-        drop(writer);
+        let mut copied = flood(&a);
         assert!(receive(&b, 16).is_err());
-        // The pipe ends only when every copy of its other end is closed.
-        assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+        assert_eq!(copied.read(&mut [0]).unwrap(), 0);
     }
 
     #[test]
