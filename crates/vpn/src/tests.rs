@@ -168,6 +168,14 @@ impl Bench {
         self.now += Duration::from_millis(1);
     }
 
+    /// Ten minutes go by.
+    fn wait(&mut self) {
+        for _ in 0..60 {
+            self.now += Duration::from_secs(10);
+            self.step();
+        }
+    }
+
     fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.stack.poll_event()).collect()
     }
@@ -189,6 +197,15 @@ impl Bench {
         self.step();
         assert_eq!(self.socket(program).state(), State::Established);
         (program, flow)
+    }
+
+    /// A connection that is no more: it is left alone, and nothing is kept of it.
+    fn is_gone(&mut self, flow: FlowId) {
+        assert_eq!(self.stack.read(flow, &mut [0; 8]), Read::Reset);
+        assert_eq!(self.stack.write(flow, b"x"), Err(Gone));
+        self.stack.release(flow, false);
+        self.step();
+        assert_eq!(self.stack.flow_count(), 0);
     }
 
     /// What answers a packet.
@@ -328,11 +345,7 @@ fn a_reset_is_a_reset_at_the_other_end() {
     bench.socket(program).abort();
     bench.step();
     assert!(bench.events().contains(&Event::Readable(flow)));
-    assert_eq!(bench.stack.read(flow, &mut [0; 8]), Read::Reset);
-    assert_eq!(bench.stack.write(flow, b"x"), Err(Gone));
-    bench.stack.release(flow, false);
-    bench.step();
-    assert_eq!(bench.stack.flow_count(), 0);
+    bench.is_gone(flow);
 
     let (program, flow) = bench.connected("10.1.2.3:80");
     bench.stack.release(flow, true);
@@ -392,25 +405,16 @@ fn a_released_connection_waits_for_nobody_for_ever() {
 fn a_program_that_is_gone_is_given_up_and_a_silent_one_is_not() {
     let mut bench = Bench::new();
     let (silent, flow) = bench.connected("10.1.2.3:80");
-    let wait = |bench: &mut Bench| {
-        for _ in 0..60 {
-            bench.now += Duration::from_secs(10);
-            bench.step();
-        }
-    };
-    wait(&mut bench);
+    bench.wait();
     bench.socket(silent).send_slice(b"still here").unwrap();
     bench.step();
     assert_eq!(bench.stack.read(flow, &mut [0; 16]), Read::Data(10));
     // Now nothing arrives any more.
     let _ = (bench.events(), bench.stack.read(flow, &mut [0; 16]));
     bench.loss = 1;
-    wait(&mut bench);
+    bench.wait();
     assert!(bench.events().contains(&Event::Readable(flow)));
-    assert_eq!(bench.stack.read(flow, &mut [0; 16]), Read::Reset);
-    bench.stack.release(flow, false);
-    bench.step();
-    assert_eq!(bench.stack.flow_count(), 0);
+    bench.is_gone(flow);
 }
 
 #[test]
@@ -424,14 +428,8 @@ fn one_that_never_agrees_is_given_up() {
     bench.sockets.remove(program);
     bench.loss = 1;
     bench.stack.connected(flow, bench.now);
-    for _ in 0..60 {
-        bench.now += Duration::from_secs(10);
-        bench.step();
-    }
-    assert_eq!(bench.stack.read(flow, &mut [0; 16]), Read::Reset);
-    bench.stack.release(flow, false);
-    bench.step();
-    assert_eq!(bench.stack.flow_count(), 0);
+    bench.wait();
+    bench.is_gone(flow);
 }
 
 #[test]
