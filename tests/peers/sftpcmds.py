@@ -1,6 +1,7 @@
 """The sftp program: the same commands to ours and to OpenSSH 10's, with the same server, must say and do the same.
 
 Where ours does otherwise on purpose, the scripts below leave it out, and a case of its own says what ours does."""
+import contextlib
 import itertools
 import os
 import pty
@@ -453,18 +454,16 @@ class Terminal:
         os.write(self.master, text.encode())
 
     def status(self):
-        """Waits for the program's end; what it ended with."""
+        """Waits for the program's end, and takes what it said up to there; what it ended with."""
         end = time.monotonic() + 15
         while time.monotonic() < end:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
+            with contextlib.suppress(OSError):
+                while select.select([self.master], [], [], 0 if pid else 0.1)[0]:
+                    self.said += os.read(self.master, 65536)
             if pid:
                 self.pid = None
                 return os.waitstatus_to_exitcode(status)
-            if select.select([self.master], [], [], 0.1)[0]:
-                try:
-                    self.said += os.read(self.master, 65536)
-                except OSError:
-                    pass
         raise AssertionError(f'does not end: {self.said[-500:]!r}')
 
     def __enter__(self):
@@ -541,6 +540,30 @@ def terminal_cases(bench):
             terminal.type('\x1b[A\x1b[A\r')
             terminal.wait_for(b'Local working directory')
 
+    def end_ahead():
+        """What Ctrl-D comes to: before a command's end it is typed ahead, in the command's time it is the command's."""
+        outcomes = []
+        for program in (bench.suites['openssh10'].tool('sftp'), sftp):
+            said = []
+            for typed, later in (('!true\r\x04version\r', ''), ('get a ../l/ahead\r\x04', ''), ('!echo be""gun; sleep 1\r', '\x04'),
+                                 ('!echo be""gun; sleep 1\r', 'lpwd\r\x04version\r')):
+                place = Place(bench, 'ctrl-d')
+                with Terminal([program, '-D', server], os.path.join(place.path, 'r')) as terminal:
+                    terminal.wait_for(b'sftp> ')
+                    # The editor may prepare the terminal after it has shown that.
+                    time.sleep(0.2)
+                    terminal.type(typed)
+                    if later:
+                        terminal.wait_for(b'begun')
+                        terminal.type(later)
+                        # If it goes on, it is ended by that.
+                        terminal.wait_for(b'sftp> ')
+                        time.sleep(0.2)
+                        terminal.type('help\rbye\r')
+                    said.append((terminal.status(), [word in terminal.said for word in (b'SFTP protocol', b'Local working', b'Quit sftp')]))
+            outcomes.append(said)
+        same(outcomes[1], outcomes[0], 'status and what was done')
+
     def meter():
         terminal, _ = start('meter')
         with terminal:
@@ -562,7 +585,7 @@ def terminal_cases(bench):
                 expect(b'100%' not in terminal.said, f'a meter: {terminal.said!r}')
                 expect(os.path.exists(os.path.join(place.path, 'l', 'quiet')), 'not fetched')
 
-    return [Case(f'sftp at a terminal: {check.__name__}', check) for check in (completion, interruption, lines_ahead, meter, quiet)]
+    return [Case(f'sftp at a terminal: {check.__name__}', check) for check in (completion, interruption, lines_ahead, end_ahead, meter, quiet)]
 
 
 def own_cases(bench):
