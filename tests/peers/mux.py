@@ -10,6 +10,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 
 import fixture
@@ -58,6 +59,17 @@ class Shared:
 
     def __exit__(self, *_):
         self.end()
+
+
+class Scarce:
+    """A client that may have few descriptors, unless it takes more for itself."""
+
+    def __init__(self, client, most):
+        self.client, self.most, self.env = client, most, client.env
+
+    def command(self, *words, **more):
+        """The argument list."""
+        return ['/bin/sh', '-c', f'ulimit -Sn {self.most}; exec "$0" "$@"', *self.client.command(*words, **more)]
 
 
 def on_terminal(command, env, script, seconds=SOON):
@@ -263,8 +275,8 @@ def forward_cases(share):
 
 
 def trouble_cases(share, ours):
-    """Passengers that die or talk nonsense, and a master that dies. Where descriptors are announced and do not come, OpenSSH's master
-    waits for them, and so does everybody else: that is asked of ours alone."""
+    """Passengers that die or talk nonsense, a master that dies, and one that has few descriptors. Where descriptors are announced and do
+    not come, OpenSSH's master waits for them, and so does everybody else; it also keeps to its soft limit: that is asked of ours alone."""
     def killed_passenger():
         with share() as shared:
             # It ends with its standard input, and so with the passenger.
@@ -346,7 +358,20 @@ def trouble_cases(share, ours):
             os.close(reader)
             os.close(writer)
 
-    mine = [nonsense, full_pipe_that_two_share]
+    def more_connections_than_the_soft_limit():
+        with tempfile.TemporaryDirectory() as folder, tunnels.Service(tunnels.digest) as service, contextlib.ExitStack() as stack:
+            port, told = ports.free_port(), os.path.join(folder, 'told')
+            options = ['PermitLocalCommand=yes', f'LocalCommand=ulimit -Sn >> {told}', f'KnownHostsCommand=/bin/sh -c "ulimit -Sn >> {told}"']
+            shared = stack.enter_context(share(limit=100, options=options))
+            shared.order('forward', '-L', f'{port}:127.0.0.1:{service.port}')
+            for _ in range(300):
+                stack.enter_context(tunnels.connect(port))
+            tunnels.ask(port)
+            same(shared.run('exit 6').returncode, 6, 'a session beside them')
+            with open(told, encoding='ascii') as file:
+                same(set(file.read().split()), {'100'}, 'limits of what the master starts')
+
+    mine = [nonsense, full_pipe_that_two_share, more_connections_than_the_soft_limit]
     return [killed_passenger, killed_master, interrupted, descriptors_that_nobody_asked_for] + (mine if ours else [])
 
 
@@ -570,8 +595,9 @@ def group(bench, names=(('ours', 'ours'), ('ours', 'openssh10'), ('openssh10', '
         if master not in clients or passenger not in clients:
             continue
 
-        def share(master=master, passenger=passenger, **more):
-            return Shared(bench, clients[master], clients[passenger], **more)
+        def share(master=master, passenger=passenger, limit=None, **more):
+            client = clients[master] if limit is None else Scarce(clients[master], limit)
+            return Shared(bench, client, clients[passenger], **more)
         checks = session_cases(share) + forward_cases(share) + trouble_cases(share, master == 'ours')
         cases += [Case(f'mux {master}<-{passenger} {check.__name__.replace("_", " ")}', check) for check in checks]
     row = [bench.daemon(name, [f'# {number}'], f'hop{number}', plain=True) for number, name in enumerate(('ours', 'openssh10', 'ours'))]

@@ -10,10 +10,11 @@
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use carrick_keys::helper::message_len;
+use carrick_sys::descriptors;
 use zeroize::Zeroizing;
 
 use crate::log::{self, Level, debug3};
@@ -32,7 +33,7 @@ impl Helper {
     pub(crate) fn start(name: &str, variable: &str) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
         let mut command = match std::env::var_os(variable).filter(|v| !v.is_empty()) {
-            Some(path) => Command::new(path),
+            Some(path) => descriptors::program(path),
             None => sister::helper(name),
         };
         for _ in (Level::Debug1 as i8)..=(log::level() as i8) {

@@ -8,6 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Command, Stdio};
 
+use carrick_sys::descriptors;
 use carrick_sys::signals::{self, Held, Number};
 use carrick_sys::termios::Modes;
 use carrick_sys::tty;
@@ -131,7 +132,7 @@ pub(crate) fn permit(question: &str) -> bool {
 /// is, if it is not a question for a secret.
 pub(crate) fn askpass_command(text: &str, kind: Option<&str>) -> Command {
     let program = std::env::var_os("SSH_ASKPASS").unwrap_or_else(|| DEFAULT_ASKPASS.into());
-    let mut command = Command::new(program);
+    let mut command = descriptors::program(program);
     if let Some(kind) = kind {
         command.env("SSH_ASKPASS_PROMPT", kind);
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use carrick_sys::descriptors;
 use carrick_sys::process::own_executable;
 
 use crate::links::MULTI_CALL;
@@ -24,7 +25,7 @@ pub(crate) fn this_is_the_multi_call_binary() {
 pub(crate) fn program(name: &str) -> Command {
     beside_us(name)
         .or_else(|| of_this_build(name))
-        .unwrap_or_else(|| Command::new(name))
+        .unwrap_or_else(|| descriptors::program(name))
 }
 
 /// A program of ours that must understand all we say to it: of this build,
@@ -32,7 +33,7 @@ pub(crate) fn program(name: &str) -> Command {
 pub(crate) fn helper(name: &str) -> Command {
     of_this_build(name)
         .or_else(|| beside_us(name))
-        .unwrap_or_else(|| Command::new(name))
+        .unwrap_or_else(|| descriptors::program(name))
 }
 
 /// The multi-call binary in that role: this very program, or the one beside it.
@@ -44,7 +45,7 @@ fn of_this_build(name: &str) -> Option<Command> {
         let binary = own.canonicalize().ok()?.with_file_name(MULTI_CALL);
         binary.is_file().then_some(binary)?
     };
-    let mut command = Command::new(binary);
+    let mut command = descriptors::program(binary);
     command.arg0(name);
     Some(command)
 }
@@ -52,7 +53,7 @@ fn of_this_build(name: &str) -> Option<Command> {
 /// The program called `name` in the folder that this one was started from.
 fn beside_us(name: &str) -> Option<Command> {
     let started = std::env::args_os().next()?;
-    beside(&started, name).map(Command::new)
+    beside(&started, name).map(descriptors::program)
 }
 
 /// The program called `name` in the folder of the one that was started as

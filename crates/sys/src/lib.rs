@@ -1,6 +1,7 @@
 //! Every operating system call that Rust's std lacks
 
 pub mod daemonize;
+pub mod descriptors;
 pub mod fdpass;
 pub mod fdstream;
 pub mod files;

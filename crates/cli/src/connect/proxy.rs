@@ -5,9 +5,9 @@ use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use carrick_sys::fdstream;
+use carrick_sys::{descriptors, fdstream};
 
 use crate::log::debug;
 
@@ -27,7 +27,7 @@ pub(crate) fn start(command: &str) -> io::Result<(PipeReader, PipeWriter, Proxy)
 
 fn spawn(command: &str, stdin: Stdio, stdout: Stdio) -> io::Result<Child> {
     let shell = shell();
-    Command::new(&shell)
+    descriptors::program(&shell)
         .arg0(&shell)
         .arg("-c")
         .arg(format!("exec {command}"))
@@ -76,7 +76,7 @@ pub(crate) fn shell() -> String {
 pub(crate) fn run_local(command: &str) -> io::Result<i32> {
     let shell = shell();
     debug!("Executing {shell} -c \"{command}\"");
-    let status = Command::new(&shell)
+    let status = descriptors::program(&shell)
         .arg0(&shell)
         .arg("-c")
         .arg(command)

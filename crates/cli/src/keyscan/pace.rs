@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use carrick_sys::descriptors;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections at a time, if there are descriptors for so many.
@@ -151,18 +151,7 @@ impl Drop for Turn {
 /// As many connections as there can be descriptors, up to [`CONNECTIONS`].
 fn connections() -> usize {
     let wanted = u64::try_from(CONNECTIONS + RESERVED).unwrap_or(u64::MAX);
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|now| now < wanted) {
-        let more = limit.maximum.map_or(wanted, |most| most.min(wanted));
-        let raised = Rlimit {
-            current: Some(more),
-            ..limit
-        };
-        if setrlimit(Resource::Nofile, raised).is_ok() {
-            limit = raised;
-        }
-    }
-    let usable = limit.current.unwrap_or(wanted).min(wanted);
+    let usable = descriptors::raise(wanted).min(wanted);
     usize::try_from(usable).map_or(LEAST, |usable| usable.saturating_sub(RESERVED).max(LEAST))
 }
 

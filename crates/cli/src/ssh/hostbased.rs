@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use carrick::client::{AuthReply, Login};
 use carrick::proto::auth::{AuthRequest, hostbased_signed_data};
 use carrick_config::ssh::Options;
 use carrick_keys::keysign::{self, KeysignRequest};
 use carrick_keys::{FingerprintHash, PublicKey, algorithm, parse_public_file};
-use carrick_sys::{hostname, process};
+use carrick_sys::{descriptors, hostname, process};
 
 use crate::account;
 use crate::log::{debug, debug2, debug3, error};
@@ -160,7 +160,7 @@ fn sign(data: &[u8], connection: Option<BorrowedFd<'_>>) -> Result<Vec<u8>, Stri
     };
     let shared: OwnedFd = connection.try_clone_to_owned().map_err(io)?;
     process::leave_open(&shared).map_err(io)?;
-    let mut child = Command::new(&program)
+    let mut child = descriptors::program(&program)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

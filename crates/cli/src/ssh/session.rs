@@ -8,6 +8,7 @@ use carrick::{Channel, Connection, GlobalRequest, Open, agent, proto};
 use carrick_config::ssh::{ControlPersist, Options};
 use carrick_config::types::Endpoint;
 use carrick_config::words::{RequestTty, SessionType};
+use carrick_sys::descriptors;
 use carrick_sys::signals::Number;
 use carrick_sys::tty;
 
@@ -71,6 +72,8 @@ pub(super) fn wants_tty(options: &Options, has_command: bool) -> bool {
 
 /// Runs the session; the result is the exit status.
 pub(super) async fn run(connection: Connection, mut plan: Plan) -> u8 {
+    // Each forwarded connection takes one, and a master's passengers bring more.
+    descriptors::raise(u64::MAX);
     tokio::spawn(refuse_globals(connection.clone()));
     let vpn = plan.work.vpn.take();
     // Boxed: it is large, and two branches would have room for it.

@@ -1,12 +1,13 @@
 //! KnownHostsCommand: a program that says what known_hosts files might say.
 
 use std::io::Read as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use carrick_config::command_line;
 use carrick_config::ssh::Options;
 use carrick_config::tokens;
 use carrick_keys::{FingerprintHash, PublicKey};
+use carrick_sys::descriptors;
 
 use super::Refusal;
 use crate::log::{debug, error, log};
@@ -116,7 +117,7 @@ fn output(source: &str, words: &[String]) -> Result<Vec<u8>, String> {
     let shown = command_line::join(words);
     let (program, arguments) = words.split_first().ok_or("yielded no arguments")?;
     debug!("{source}: running {shown}");
-    let mut child = Command::new(program)
+    let mut child = descriptors::program(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

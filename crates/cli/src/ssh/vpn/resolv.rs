@@ -10,7 +10,9 @@ use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use carrick_sys::descriptors;
 
 use super::hex;
 use crate::log::debug;
@@ -71,7 +73,7 @@ pub(super) fn is_resolved() -> bool {
 pub(super) fn tell_resolved(interface: &str, resolver: IpAddr) -> io::Result<()> {
     let resolver = resolver.to_string();
     for words in [["dns", interface, &resolver], ["domain", interface, "~."]] {
-        let status = Command::new("resolvectl")
+        let status = descriptors::program("resolvectl")
             .args(words)
             .stdin(Stdio::null())
             .status()?;

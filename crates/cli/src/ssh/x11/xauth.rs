@@ -13,6 +13,7 @@ use std::time::Duration;
 use carrick::Secret;
 use carrick::x11::{MIT_MAGIC_COOKIE_1, from_hex};
 use carrick_config::ssh::Options;
+use carrick_sys::descriptors;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -128,7 +129,7 @@ fn list(settings: &Settings, file: Option<&Path>, display: &str) -> Option<Cooki
 }
 
 fn xauth<S: AsRef<OsStr>>(settings: &Settings, file: Option<&Path>, args: &[S]) -> Command {
-    let mut command = Command::new(&settings.program);
+    let mut command = descriptors::program(&settings.program);
     if let Some(file) = file {
         command.arg("-f").arg(file);
     }
