@@ -9,24 +9,9 @@ mod common;
 
 use carrick_config::Error;
 use carrick_config::ssh::{Config, LocalUser, Sources};
-use common::Machine;
-use std::collections::BTreeMap;
+use common::{Machine, by_keyword, differences, expect_no, without};
 use std::path::Path;
 use std::process::Command;
-
-type Lines = BTreeMap<String, Vec<String>>;
-
-fn by_keyword(text: &str) -> Lines {
-    let mut lines = Lines::new();
-    for line in text.lines() {
-        let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
-        lines
-            .entry(keyword.to_owned())
-            .or_default()
-            .push(value.to_owned());
-    }
-    lines
-}
 
 #[derive(Clone, Copy)]
 struct Case {
@@ -368,15 +353,8 @@ fn prints_what_ssh_prints() {
             let what = format!("{} {:?} {:?}", peer.program, case.config, case.options);
             match (theirs, mine) {
                 (Ok(theirs), Ok(mine)) => {
-                    let (theirs, mine) = (by_keyword(&theirs), by_keyword(&mine));
-                    for keyword in theirs.keys().chain(mine.keys()) {
-                        let t = theirs.get(keyword);
-                        let m = mine.get(keyword);
-                        let same = t == real_default.get(keyword) && m == our_default.get(keyword);
-                        if !same && t != m {
-                            wrong.push(format!("{what}\n  {keyword}: theirs {t:?} ours {m:?}"));
-                        }
-                    }
+                    let differ = differences((&real_default, &our_default), &theirs, &mine);
+                    wrong.extend(differ.values().map(|text| format!("{what}{text}")));
                 }
                 (Err(theirs), Err(mine)) => {
                     let mine = format!("{mine}\n");
@@ -392,12 +370,7 @@ fn prints_what_ssh_prints() {
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} differences\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    expect_no(&wrong);
 }
 
 #[test]
@@ -433,10 +406,7 @@ fn defaults_are_those_of_openssh_in_its_order() {
     for peer in peers() {
         let theirs = real(&peer, &file, &plain).expect("defaults");
         let mine = ours(&machine, &user, &file, &plain).expect("our defaults");
-        let shared = |text: &str| -> Vec<String> {
-            let apart = |l: &&str| !APART.contains(&l.split(' ').next().unwrap_or(""));
-            text.lines().filter(apart).map(str::to_owned).collect()
-        };
-        assert_eq!(shared(&theirs), shared(&mine), "{}", peer.program);
+        let (theirs, mine) = (without(&theirs, &APART), without(&mine, &APART));
+        assert_eq!(theirs, mine, "{}", peer.program);
     }
 }

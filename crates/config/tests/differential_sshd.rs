@@ -6,24 +6,9 @@ mod common;
 
 use carrick_config::Error;
 use carrick_config::sshd::{ConnectionSpec, Options, Source};
-use common::Machine;
-use std::collections::BTreeMap;
+use common::{Machine, by_keyword, differences, expect_no, without};
 use std::path::Path;
 use std::process::Command;
-
-type Lines = BTreeMap<String, Vec<String>>;
-
-fn by_keyword(text: &str) -> Lines {
-    let mut lines = Lines::new();
-    for line in text.lines() {
-        let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
-        lines
-            .entry(keyword.to_owned())
-            .or_default()
-            .push(value.to_owned());
-    }
-    lines
-}
 
 /// Configuration, `-o` options, `-C` specification.
 type Case = (&'static str, &'static [&'static str], &'static str);
@@ -502,17 +487,11 @@ fn prints_what_sshd_prints() {
             }
             match (theirs, ours(&machine, &file, case)) {
                 (Ok(theirs), Ok(mine)) => {
-                    let (theirs, mine) = (by_keyword(&theirs), by_keyword(&mine));
-                    let keys: std::collections::BTreeSet<_> =
-                        theirs.keys().chain(mine.keys()).collect();
-                    for keyword in keys {
-                        let (t, m) = (theirs.get(keyword), mine.get(keyword));
-                        let same = t == real_default.get(keyword) && m == our_default.get(keyword);
-                        let key = keyword == "hostkey" && !case.2.is_empty();
-                        if !same && !key && t != m {
-                            wrong.push(format!("{what}\n  {keyword}: theirs {t:?} ours {m:?}"));
-                        }
+                    let mut differ = differences((&real_default, &our_default), &theirs, &mine);
+                    if !case.2.is_empty() {
+                        differ.remove("hostkey");
                     }
+                    wrong.extend(differ.values().map(|text| format!("{what}{text}")));
                 }
                 (Err(theirs), Err(mine)) => {
                     let mine = mine.to_string();
@@ -528,12 +507,7 @@ fn prints_what_sshd_prints() {
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} differences\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    expect_no(&wrong);
 }
 
 #[test]
@@ -564,10 +538,7 @@ fn defaults_are_those_of_openssh_in_its_order() {
         let plain: Case = ("", &[], "");
         let theirs = real(&program, &file, &plain).expect("defaults");
         let mine = ours(&machine, &file, &plain).expect("our defaults");
-        let shared = |text: &str| -> Vec<String> {
-            let apart = |l: &&str| !APART.contains(&l.split(' ').next().unwrap_or(""));
-            text.lines().filter(apart).map(str::to_owned).collect()
-        };
-        assert_eq!(shared(&theirs), shared(&mine), "{program}");
+        let (theirs, mine) = (without(&theirs, &APART), without(&mine, &APART));
+        assert_eq!(theirs, mine, "{program}");
     }
 }

@@ -134,3 +134,54 @@ impl Hooks for Machine {
         local::current_dir()
     }
 }
+
+/// The values of a dump (`-G`, `-T`), by keyword.
+pub type Lines = BTreeMap<String, Vec<String>>;
+
+pub fn by_keyword(text: &str) -> Lines {
+    let mut lines = Lines::new();
+    for line in text.lines() {
+        let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
+        lines
+            .entry(keyword.to_owned())
+            .or_default()
+            .push(value.to_owned());
+    }
+    lines
+}
+
+/// The keywords with other values in their dump than in ours, each with a line
+/// that shows both. One that has its default in both is none: those may differ.
+pub fn differences(
+    defaults: (&Lines, &Lines),
+    theirs: &str,
+    ours: &str,
+) -> BTreeMap<String, String> {
+    let (theirs, ours) = (by_keyword(theirs), by_keyword(ours));
+    let mut differ = BTreeMap::new();
+    for keyword in theirs.keys().chain(ours.keys()) {
+        let (t, o) = (theirs.get(keyword), ours.get(keyword));
+        let same = t == defaults.0.get(keyword) && o == defaults.1.get(keyword);
+        if !same && t != o {
+            let text = format!("\n  {keyword}: theirs {t:?} ours {o:?}");
+            differ.insert(keyword.clone(), text);
+        }
+    }
+    differ
+}
+
+/// The lines of a dump without those of some keywords.
+pub fn without<'a>(dump: &'a str, apart: &[&str]) -> Vec<&'a str> {
+    let stays = |line: &&str| !apart.contains(&line.split(' ').next().unwrap_or(""));
+    dump.lines().filter(stays).collect()
+}
+
+/// Fails with all that is wrong, if anything is.
+pub fn expect_no(wrong: &[String]) {
+    let count = wrong.len();
+    assert!(
+        wrong.is_empty(),
+        "{count} differences\n{}",
+        wrong.join("\n")
+    );
+}
