@@ -1,4 +1,5 @@
 """Ports for listeners of a test."""
+import contextlib
 import os
 import random
 import socket
@@ -55,3 +56,18 @@ def wait_for(port, seconds=10.0, gone=lambda: False):
         except OSError:
             time.sleep(0.02)
     return False
+
+
+def serve_each(listener, serve):
+    """Has `serve` take each connection, in a thread of its own, until the listener is closed. What the peer breaks off ends it."""
+    def one(client):
+        with client, contextlib.suppress(OSError):
+            serve(client)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=one, args=(client,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()

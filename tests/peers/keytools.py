@@ -1,17 +1,16 @@
 """ssh-keyscan beside OpenSSH's on the same hosts, and ssh-copy-id into accounts of several daemons and shells."""
-import contextlib
 import os
 import pwd
 import re
 import shutil
 import socket
 import stat
-import threading
 import time
 
 import fixture
 import others
 import pairs
+import ports
 import programs
 from report import Case, expect, same
 
@@ -74,16 +73,7 @@ def hostile_cases(bench):
         def check():
             listener = socket.create_server(('127.0.0.1', 0), backlog=64)
 
-            def one(connection):
-                with contextlib.suppress(OSError):
-                    behave(connection)
-                connection.close()
-
-            def serve():
-                with contextlib.suppress(OSError):
-                    while True:
-                        threading.Thread(target=one, args=(listener.accept()[0],), daemon=True).start()
-            threading.Thread(target=serve, daemon=True).start()
+            ports.serve_each(listener, behave)
             begin = time.monotonic()
             done = fixture.run([ours, '-T', '1', '-t', 'rsa,ed25519', '-p', str(listener.getsockname()[1]), '127.0.0.1'])
             seconds = time.monotonic() - begin

@@ -34,20 +34,8 @@ class Service:
         else:
             self.listener = socket.create_server(('127.0.0.1', 0), backlog=512)
             self.port = self.listener.getsockname()[1]
-        self.path, self.serve = path, serve
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._one, args=(client,), daemon=True).start()
-
-    def _one(self, client):
-        with client, contextlib.suppress(OSError):
-            self.serve(client)
+        self.path = path
+        ports.serve_each(self.listener, serve)
 
     def __enter__(self):
         return self

@@ -12,6 +12,7 @@ import threading
 import time
 
 import fixture
+import ports
 from report import Case, Skip, expect, same
 
 SOON = 15
@@ -69,33 +70,24 @@ class Fake:
         if not path:
             self.name(self.display)
         self.said, self.news = [], threading.Condition()
-        threading.Thread(target=self._accept, daemon=True).start()
+        ports.serve_each(self.listener, self._one)
 
     def name(self, display):
         """Has xauth know its cookie by this name."""
         xauth(self.file, 'add', display, PROTOCOL, self.cookie)
         self.env = {'DISPLAY': display, 'XAUTHORITY': self.file}
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._one, args=(client,), daemon=True).start()
-
     def _one(self, client):
-        with client, contextlib.suppress(OSError):
-            client.settimeout(SOON)
-            at = len(self.said)
+        client.settimeout(SOON)
+        at = len(self.said)
+        with self.news:
+            self.said.append(b'')
+        while data := client.recv(1 << 16):
             with self.news:
-                self.said.append(b'')
-            while data := client.recv(1 << 16):
-                with self.news:
-                    self.said[at] += data
-                    self.news.notify_all()
-                if self.said[at].endswith(b'ask'):
-                    client.sendall(b'answer')
+                self.said[at] += data
+                self.news.notify_all()
+            if self.said[at].endswith(b'ask'):
+                client.sendall(b'answer')
 
     def heard(self, what):
         """Waits until somebody has said exactly that."""
