@@ -82,14 +82,15 @@ pub(super) fn generate(args: &Args) -> Outcome {
         return Err(Stop::fatal("modulus candidate generation failed"));
     }
     let start = start.unwrap_or_else(|| sieve::random_start(bits, &mut SystemRng));
+    let numbers = sieve::numbers(bits);
     info!(
         "{} Sieve next {} plus {}-bit",
         ctime(),
-        u64::from(sieve::NUMBERS) * 2,
+        u64::from(numbers) * 2,
         bits - 1
     );
     let begun = Instant::now();
-    let sieved = sieve::sieve(&start, sieve::NUMBERS, sieve::FACTORS);
+    let sieved = sieve::sieve(&start, numbers, sieve::FACTORS);
     info!(
         "{} Sieved with {} small primes in {} seconds",
         ctime(),

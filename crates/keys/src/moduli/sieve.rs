@@ -3,20 +3,29 @@
 //! factor.
 //!
 //! This is the one place of the crate that takes memory beyond its input: a
-//! bit for each number sieved, 127 MiB with [`NUMBERS`].
+//! bit for each of the [`numbers`] that are sieved.
 
 use carrick_crypto::rng::Rng;
 
 use super::screen::upper_hex;
 
-/// Numbers that OpenSSH sieves in one run: 127 MiB of bits.
-pub const NUMBERS: u32 = 127 << 23;
 /// What OpenSSH sieves with: all odd primes below this.
-pub const FACTORS: u32 = 0xfffe_0003;
+pub const FACTORS: u32 = 0xffff_0003;
+/// Safe primes of more bits are not looked for among more numbers: these take
+/// 256 MiB.
+const BITS_COUNTED: u32 = 16384;
 /// Smallest and largest size in bits of the safe primes to come.
 pub const BITS: core::ops::RangeInclusive<u32> = 512..=65536;
 /// Odd numbers in a block of the search for small primes.
 const BLOCK: usize = 32768;
+
+/// How many odd numbers OpenSSH sieves in one run for safe primes of that size:
+/// eight times the square of the candidates' bits, in whole words of 32. Safe
+/// primes are as rare as that square.
+pub fn numbers(bits: u32) -> u32 {
+    let bits = bits.min(BITS_COUNTED).saturating_sub(1);
+    (bits.saturating_mul(bits) / 4).saturating_mul(32)
+}
 
 /// A starting point of `bits - 1` bits with its two highest set, odd.
 pub fn random_start(bits: u32, rng: &mut dyn Rng) -> Vec<u8> {
@@ -296,6 +305,23 @@ mod tests {
         let line = sieved.lines(61, "20260101000000").next();
         let q = base + want.first().expect("one is left");
         assert_eq!(line, Some(format!("20260101000000 4 2 167 59 0 {q:X}\n")));
+    }
+
+    #[test]
+    fn ranges() {
+        // What OpenSSH 10.0 says that it sieves next, even numbers counted.
+        for (bits, both) in [
+            (512, 4_177_920),
+            (1024, 16_744_448),
+            (1536, 37_699_584),
+            (2048, 67_043_328),
+            (3072, 150_896_640),
+            (8192, 1_073_479_680),
+            (16384, 4_294_443_008),
+            (65536, 4_294_443_008),
+        ] {
+            assert_eq!(u64::from(numbers(bits)) * 2, both, "{bits}");
+        }
     }
 
     #[test]
