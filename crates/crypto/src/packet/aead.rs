@@ -6,12 +6,10 @@ use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, Unbound
 use carrick_lc::Failed;
 use zeroize::Zeroizing;
 
-use super::{BadMac, OpenKey, PacketPos, SealKey, plain_length};
+use super::{BadMac, LENGTH, OpenKey, PacketPos, SealKey, plain_length};
 
 /// The tag of all three.
 pub(super) const TAG: usize = 16;
-const LENGTH: usize = 4;
-
 /// chacha20-poly1305@openssh.com: the length is encrypted with a key of its
 /// own, the nonce is the sequence number.
 pub(super) struct ChaChaSeal(chacha::SealingKey);

@@ -3,7 +3,7 @@
 use carrick_lc::Failed;
 use carrick_lc::hmac::{Digest, HmacKey};
 
-use super::BadMac;
+use super::{BadMac, LENGTH};
 use crate::hash::ct_eq;
 use crate::umac::{Umac64, Umac128};
 
@@ -40,6 +40,13 @@ impl MacKey {
             Self::Umac64(_) => 8,
             Self::Umac128(_) => 16,
         }
+    }
+
+    /// A packet's body, in which the length is whole, and the place of its tag.
+    pub(super) fn split<'p>(&self, packet: &'p mut [u8]) -> Option<(&'p mut [u8], &'p mut [u8])> {
+        let end = packet.len().checked_sub(self.len())?;
+        let halves = packet.split_at_mut_checked(end);
+        halves.filter(|(body, _)| body.len() >= LENGTH)
     }
 
     /// Hands the tag to `f`.

@@ -9,9 +9,7 @@ use carrick_lc::{Direction, Failed};
 use zeroize::Zeroize;
 
 use super::auth::MacKey;
-use super::{BadMac, ChainedOpen, ChainedSeal, PacketPos, plain_length};
-
-const LENGTH: usize = 4;
+use super::{BadMac, ChainedOpen, ChainedSeal, LENGTH, PacketPos, plain_length};
 
 /// The block cipher under the chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,11 +89,7 @@ impl CbcSeal {
 
 impl ChainedSeal for CbcSeal {
     fn seal(&mut self, pos: PacketPos, packet: &mut [u8]) {
-        let end = packet
-            .len()
-            .checked_sub(self.mac.len())
-            .filter(|end| *end >= LENGTH);
-        let Some((body, tag)) = end.and_then(|end| packet.split_at_mut_checked(end)) else {
+        let Some((body, tag)) = self.mac.split(packet) else {
             panic!("packet without room for length and tag");
         };
         let start = if self.etm { LENGTH } else { 0 };
@@ -145,13 +139,7 @@ impl ChainedOpen for CbcOpen {
     }
 
     fn open(&mut self, pos: PacketPos, packet: &mut [u8]) -> Result<(), BadMac> {
-        let end = packet
-            .len()
-            .checked_sub(self.mac.len())
-            .filter(|end| *end >= LENGTH);
-        let (body, tag) = end
-            .and_then(|end| packet.split_at_mut_checked(end))
-            .ok_or(BadMac)?;
+        let (body, tag) = self.mac.split(packet).ok_or(BadMac)?;
         if self.etm {
             self.mac.check(pos.seq, body, tag)?;
             return self.chain.apply(&mut body[LENGTH..]).map_err(|_| BadMac);

@@ -6,9 +6,7 @@ use carrick_lc::Failed;
 use carrick_lc::aes::{Aes, BLOCK};
 
 use super::auth::MacKey;
-use super::{BadMac, OpenKey, PacketPos, SealKey, plain_length};
-
-const LENGTH: usize = 4;
+use super::{BadMac, LENGTH, OpenKey, PacketPos, SealKey, plain_length};
 
 /// Both sides: counter mode is its own opposite.
 pub(super) struct Ctr {
@@ -37,11 +35,7 @@ impl Ctr {
 
 impl SealKey for Ctr {
     fn seal(&self, pos: PacketPos, packet: &mut [u8]) {
-        let end = packet
-            .len()
-            .checked_sub(self.mac.len())
-            .filter(|end| *end >= LENGTH);
-        let Some((body, tag)) = end.and_then(|end| packet.split_at_mut_checked(end)) else {
+        let Some((body, tag)) = self.mac.split(packet) else {
             panic!("packet without room for length and tag");
         };
         if self.etm {
@@ -67,13 +61,7 @@ impl OpenKey for Ctr {
     }
 
     fn open(&self, pos: PacketPos, packet: &mut [u8]) -> Result<(), BadMac> {
-        let end = packet
-            .len()
-            .checked_sub(self.mac.len())
-            .filter(|end| *end >= LENGTH);
-        let (body, tag) = end
-            .and_then(|end| packet.split_at_mut_checked(end))
-            .ok_or(BadMac)?;
+        let (body, tag) = self.mac.split(packet).ok_or(BadMac)?;
         if self.etm {
             self.mac.check(pos.seq, body, tag)?;
             self.crypt(pos, &mut body[LENGTH..]);

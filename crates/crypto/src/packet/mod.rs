@@ -34,6 +34,9 @@ pub(crate) use cbc::Chain;
 pub(crate) use table::Mode;
 pub use table::{CIPHERS, Cipher, MACS, Mac, cipher, mac};
 
+/// The length field at a packet's beginning.
+const LENGTH: usize = 4;
+
 /// Where a packet stands in its direction's stream.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct PacketPos {
