@@ -30,6 +30,7 @@ pub(crate) mod option;
 pub(crate) mod pace;
 pub(crate) mod progress;
 mod put;
+mod queue;
 mod remote;
 mod verify;
 

@@ -178,17 +178,17 @@ impl Gets<'_> {
                 depth: folder.task.depth + 1,
             };
             if kind == Some(FileKind::Directory) {
-                if self.trees.len() == TREES {
+                if self.queue.folders() == TREES {
                     return self.too_many(id);
                 }
                 folder.children += 1;
-                self.trees.push(task);
+                self.queue.push_folder(task);
             } else {
                 folder.children += 1;
                 files += 1;
                 let size = entry.attrs.size.filter(|_| !is_link).unwrap_or(0);
                 bytes = size.saturating_add(bytes);
-                self.waiting.push_back(task);
+                self.queue.push_file(task);
             }
         }
         self.observer.found(files, bytes);

@@ -3,15 +3,16 @@
 mod file;
 mod folder;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use carrick_sftp::client::{Answer, Download, Range};
 use carrick_sftp::msg::{Attrs, FileKind, Times, name};
 
 use super::fault::Lost;
-use super::jobs::{AHEAD, FOLDERS, Flow, refused};
+use super::jobs::{Flow, refused};
 use super::local::{Sink, leads_out};
+use super::queue::{self, Next, Queue};
 use super::remote::Remote;
 use super::verify::{Compare, Piece};
 use super::{FileId, Item, Observer, Options, Outcome, Resume, as_path, shown};
@@ -28,16 +29,13 @@ impl Remote {
         self.settle()?;
         let mut flow = Flow::new(self);
         let mut gets = Gets {
-            items: items.iter().enumerate(),
+            queue: Queue::new(items),
             options,
             hashes: flow.remote.offers().has(name::CHECK_FILE),
             observer,
             outcome: Outcome::default(),
-            waiting: VecDeque::new(),
-            trees: Vec::new(),
             files: BTreeMap::new(),
             folders: HashMap::new(),
-            targets: HashSet::new(),
             closes: Vec::new(),
             last_id: 0,
         };
@@ -87,6 +85,27 @@ struct Task {
     /// in which the server chose its name.
     root: Option<Arc<[u8]>>,
     depth: usize,
+}
+
+impl queue::Task for Task {
+    fn of(item: &Item) -> Self {
+        Self {
+            from: item.from.clone(),
+            to: item.to.clone(),
+            attrs: item.attrs,
+            parent: None,
+            root: item.below.clone(),
+            depth: 0,
+        }
+    }
+
+    fn to(&self) -> &[u8] {
+        &self.to
+    }
+
+    fn parent(&self) -> Option<FileId> {
+        self.parent
+    }
 }
 
 impl Task {
@@ -161,32 +180,22 @@ enum Listing {
 }
 
 struct Gets<'a> {
-    items: std::iter::Enumerate<std::slice::Iter<'a, Item>>,
+    queue: Queue<'a, Task>,
     options: Options,
     /// The server has `check-file`.
     hashes: bool,
     observer: &'a mut dyn Observer,
     outcome: Outcome,
-    /// Files that were found.
-    waiting: VecDeque<Task>,
-    /// Folders that were found.
-    trees: Vec<Task>,
     /// Under way, in the order of beginning.
     files: BTreeMap<FileId, File>,
     folders: HashMap<FileId, Folder>,
-    /// What is written now: no two files may go to the same place at once.
-    targets: HashSet<Vec<u8>>,
     closes: Vec<Vec<u8>>,
     last_id: FileId,
 }
 
 impl Gets<'_> {
     fn is_done(&self) -> bool {
-        self.waiting.is_empty()
-            && self.trees.is_empty()
-            && self.files.is_empty()
-            && self.folders.is_empty()
-            && self.items.len() == 0
+        self.queue.is_empty() && self.files.is_empty() && self.folders.is_empty()
     }
 
     fn next_id(&mut self) -> FileId {
@@ -206,10 +215,9 @@ impl Gets<'_> {
             return;
         }
         self.outcome.interrupted = true;
-        self.items = [].iter().enumerate();
-        for task in self.waiting.drain(..).chain(self.trees.drain(..)) {
-            if let Some(parent) = task.parent.and_then(|id| self.folders.get_mut(&id)) {
-                parent.children -= 1;
+        for parent in self.queue.give_up() {
+            if let Some(folder) = self.folders.get_mut(&parent) {
+                folder.children -= 1;
             }
         }
         for folder in self.folders.values_mut() {
@@ -241,7 +249,7 @@ impl Gets<'_> {
         for (id, file) in &mut self.files {
             file.drive(*id, flow);
         }
-        let paused = self.waiting.len() >= AHEAD || !flow.has_space();
+        let paused = self.queue.is_full() || !flow.has_space();
         for (id, folder) in &mut self.folders {
             if !paused {
                 folder.drive(*id, flow);
@@ -256,46 +264,18 @@ impl Gets<'_> {
             .values()
             .filter(|f| !matches!(f.state, Listing::Ended))
             .count();
-        if listing < FOLDERS
-            && self.waiting.len() < AHEAD / 4
-            && let Some(task) = self.trees.pop()
-        {
-            self.begin_folder(task, flow);
-            return true;
+        let room = self.files.len() < flow.files();
+        match self.queue.next(listing, room, self.observer) {
+            Some(Next::Folder(task)) => self.begin_folder(task, flow),
+            Some(Next::File(task)) => self.begin_file(task, flow),
+            None => return false,
         }
-        if self.files.len() >= flow.files() {
-            return false;
-        }
-        let task = match self.waiting.pop_front() {
-            Some(task) => task,
-            None if listing > 0 || !self.trees.is_empty() => return false,
-            None => {
-                let Some((index, item)) = self.items.next() else {
-                    return false;
-                };
-                self.observer.item(index);
-                Task {
-                    from: item.from.clone(),
-                    to: item.to.clone(),
-                    attrs: item.attrs,
-                    parent: None,
-                    root: item.below.clone(),
-                    depth: 0,
-                }
-            }
-        };
-        if self.targets.contains(&task.to) {
-            // The one that comes last stays, as if one came after the other.
-            self.waiting.push_front(task);
-            return false;
-        }
-        self.begin_file(task, flow);
         true
     }
 
     fn begin_file(&mut self, task: Task, flow: &mut Flow<'_, Step>) {
         let id = self.next_id();
-        self.targets.insert(task.to.clone());
+        self.queue.begun(&task.to);
         let known = task.attrs.filter(|attrs| attrs.kind().is_some());
         let file = File {
             task,
@@ -320,9 +300,9 @@ impl Gets<'_> {
         match attrs.kind() {
             Some(FileKind::Directory) if self.options.recursive => {
                 if let Some(file) = self.files.remove(&id) {
-                    self.targets.remove(&file.task.to);
+                    self.queue.ended(&file.task.to);
                     let attrs = Some(attrs);
-                    self.trees.push(Task { attrs, ..file.task });
+                    self.queue.push_folder(Task { attrs, ..file.task });
                 }
             }
             None | Some(FileKind::Regular) => {
@@ -348,7 +328,7 @@ impl Gets<'_> {
     /// Takes a file off the list.
     fn forget(&mut self, id: FileId) -> Option<File> {
         let file = self.files.remove(&id)?;
-        self.targets.remove(&file.task.to);
+        self.queue.ended(&file.task.to);
         self.child_done(file.task.parent);
         Some(file)
     }

@@ -8,7 +8,7 @@ use carrick_sftp::msg::{Attrs, Request};
 
 use super::{Folder, Listing, Puts, Step, Task, attrs_of};
 use crate::text::os_error;
-use crate::transfer::jobs::{AHEAD, DEPTH, Flow, refused};
+use crate::transfer::jobs::{DEPTH, Flow, refused};
 use crate::transfer::{FileId, Options, as_path, join, shown};
 
 impl Puts<'_> {
@@ -106,7 +106,7 @@ impl Puts<'_> {
     /// Reads on in folders, as long as not too many files wait.
     pub(super) fn list(&mut self) {
         let reading = |folder: &Folder| matches!(folder.state, Listing::Reading(_));
-        while self.waiting.len() < AHEAD {
+        while !self.queue.is_full() {
             let found = self.folders.iter().find(|(_, folder)| reading(folder));
             let Some(id) = found.map(|(id, _)| *id) else {
                 return;
@@ -159,11 +159,11 @@ impl Puts<'_> {
         };
         if meta.is_dir() {
             folder.children += 1;
-            self.trees.push(task);
+            self.queue.push_folder(task);
         } else if meta.is_file() {
             folder.children += 1;
             self.observer.found(1, meta.len());
-            self.waiting.push_back(task);
+            self.queue.push_file(task);
         } else {
             let text = format!("{}: not a regular file", shown(name));
             self.observer.note(&text);

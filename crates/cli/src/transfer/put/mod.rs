@@ -3,7 +3,7 @@
 mod file;
 mod folder;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::{Metadata, OpenOptions, ReadDir};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
@@ -11,7 +11,8 @@ use carrick_sftp::client::{Answer, Range, Upload};
 use carrick_sftp::msg::{Attrs, Times, name};
 
 use super::fault::Lost;
-use super::jobs::{AHEAD, FOLDERS, Flow, refused};
+use super::jobs::{Flow, refused};
+use super::queue::{self, Next, Queue};
 use super::remote::Remote;
 use super::verify::{Compare, Piece};
 use super::{FileId, Item, Observer, Options, Outcome, Resume, as_path, shown};
@@ -29,18 +30,15 @@ impl Remote {
         self.settle()?;
         let mut flow = Flow::new(self);
         let mut puts = Puts {
-            items: items.iter().enumerate(),
+            queue: Queue::new(items),
             options,
             hashes: flow.remote.offers().has(name::CHECK_FILE),
             syncs: options.fsync && flow.remote.offers().has(name::FSYNC),
             block: flow.remote.read_len(),
             observer,
             outcome: Outcome::default(),
-            waiting: VecDeque::new(),
-            trees: Vec::new(),
             files: BTreeMap::new(),
             folders: BTreeMap::new(),
-            targets: HashSet::new(),
             last_id: 0,
         };
         loop {
@@ -95,6 +93,25 @@ struct Task {
     to: Vec<u8>,
     parent: Option<FileId>,
     depth: usize,
+}
+
+impl queue::Task for Task {
+    fn of(item: &Item) -> Self {
+        Self {
+            from: item.from.clone(),
+            to: item.to.clone(),
+            parent: None,
+            depth: 0,
+        }
+    }
+
+    fn to(&self) -> &[u8] {
+        &self.to
+    }
+
+    fn parent(&self) -> Option<FileId> {
+        self.parent
+    }
 }
 
 struct File {
@@ -162,7 +179,7 @@ enum Listing {
 }
 
 struct Puts<'a> {
-    items: std::iter::Enumerate<std::slice::Iter<'a, Item>>,
+    queue: Queue<'a, Task>,
     options: Options,
     hashes: bool,
     syncs: bool,
@@ -170,22 +187,14 @@ struct Puts<'a> {
     block: u32,
     observer: &'a mut dyn Observer,
     outcome: Outcome,
-    waiting: VecDeque<Task>,
-    trees: Vec<Task>,
     files: BTreeMap<FileId, File>,
     folders: BTreeMap<FileId, Folder>,
-    /// What is written now: no two files may go to the same place at once.
-    targets: HashSet<Vec<u8>>,
     last_id: FileId,
 }
 
 impl Puts<'_> {
     fn is_done(&self) -> bool {
-        self.waiting.is_empty()
-            && self.trees.is_empty()
-            && self.files.is_empty()
-            && self.folders.is_empty()
-            && self.items.len() == 0
+        self.queue.is_empty() && self.files.is_empty() && self.folders.is_empty()
     }
 
     fn next_id(&mut self) -> FileId {
@@ -205,9 +214,8 @@ impl Puts<'_> {
             return;
         }
         self.outcome.interrupted = true;
-        self.items = [].iter().enumerate();
-        for task in self.waiting.drain(..).chain(self.trees.drain(..)) {
-            if let Some(folder) = task.parent.and_then(|id| self.folders.get_mut(&id)) {
+        for parent in self.queue.give_up() {
+            if let Some(folder) = self.folders.get_mut(&parent) {
                 folder.children -= 1;
             }
         }
@@ -274,38 +282,12 @@ impl Puts<'_> {
             .values()
             .filter(|f| !matches!(f.state, Listing::Ended))
             .count();
-        if listing < FOLDERS
-            && self.waiting.len() < AHEAD / 4
-            && let Some(task) = self.trees.pop()
-        {
-            self.begin_folder(task);
-            return true;
+        let room = self.files.len() < flow.files();
+        match self.queue.next(listing, room, self.observer) {
+            Some(Next::Folder(task)) => self.begin_folder(task),
+            Some(Next::File(task)) => self.begin_file(task, flow),
+            None => return false,
         }
-        if self.files.len() >= flow.files() {
-            return false;
-        }
-        let task = match self.waiting.pop_front() {
-            Some(task) => task,
-            None if listing > 0 || !self.trees.is_empty() => return false,
-            None => {
-                let Some((index, item)) = self.items.next() else {
-                    return false;
-                };
-                self.observer.item(index);
-                Task {
-                    from: item.from.clone(),
-                    to: item.to.clone(),
-                    parent: None,
-                    depth: 0,
-                }
-            }
-        };
-        if self.targets.contains(&task.to) {
-            // The one that comes last stays, as if one came after the other.
-            self.waiting.push_front(task);
-            return false;
-        }
-        self.begin_file(task, flow);
         true
     }
 
@@ -326,7 +308,7 @@ impl Puts<'_> {
             Err(text) => return self.not_begun(&task, &text),
         };
         if meta.is_dir() && self.options.recursive {
-            return self.trees.push(task);
+            return self.queue.push_folder(task);
         }
         if !meta.is_file() {
             return self.not_begun(&task, &format!("local \"{path}\" is not a regular file"));
@@ -335,7 +317,7 @@ impl Puts<'_> {
             self.observer.found(1, meta.len());
         }
         let id = self.next_id();
-        self.targets.insert(task.to.clone());
+        self.queue.begun(&task.to);
         let mut file = File {
             task,
             source,
@@ -373,7 +355,7 @@ impl Puts<'_> {
     /// Takes a file off the list.
     fn forget(&mut self, id: FileId) {
         if let Some(file) = self.files.remove(&id) {
-            self.targets.remove(&file.task.to);
+            self.queue.ended(&file.task.to);
             if file.failed {
                 self.tell_of_tree(&file.task);
             }
