@@ -152,6 +152,13 @@ fn prepare(stream: &TcpStream, options: &Options) {
     }
 }
 
+/// Somebody types beside what is forwarded: that must not wait behind it.
+pub(crate) fn prefer_echo(stream: &impl std::os::fd::AsFd) {
+    if let Err(e) = socket::keep_unread_low(stream) {
+        debug!("setsockopt SO_RCVBUF: {}", os_error(&e));
+    }
+}
+
 /// Marks the connection's packets for an interactive or a bulk session.
 pub(crate) fn set_qos(stream: &impl std::os::fd::AsFd, ipv4: bool, qos: Qos) {
     if let Qos::Tos(tos) = qos

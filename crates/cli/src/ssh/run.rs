@@ -272,6 +272,11 @@ where
             *ipv4,
             if work.tty { qos.interactive } else { qos.bulk },
         );
+        let has_forwards =
+            !options.local_forwards.is_empty() || !options.remote_forwards.is_empty();
+        if work.tty && has_forwards {
+            connect::prefer_echo(socket);
+        }
     }
     let plan = Plan {
         options,
