@@ -77,6 +77,18 @@ def state(pid):
         return ''
 
 
+def wait_until_minds(pid, number, limit=15.0):
+    """Waits until a process catches or holds a signal back, which does not end it any more."""
+    end, bit = time.monotonic() + limit, 1 << (number - 1)
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), open(f'/proc/{pid}/status', encoding='ascii', errors='replace') as file:
+            masks = [int(line.split()[1], 16) for line in file if line.startswith(('SigBlk:', 'SigCgt:'))]
+            if any(mask & bit for mask in masks):
+                return
+        time.sleep(0.01)
+    raise AssertionError(f'{command_line(pid)} does not mind signal {number}')
+
+
 def alive(pid):
     """Whether a process exists and has not ended."""
     return state(pid) not in ('', 'Z', 'X')

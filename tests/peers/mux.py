@@ -15,6 +15,7 @@ import time
 
 import fixture
 import ports
+import procs
 import tunnels
 from report import Case, expect, same
 
@@ -303,6 +304,8 @@ def trouble_cases(share, ours):
             process = subprocess.Popen(shared.command('echo here; sleep 20'), env=shared.passenger.env,
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             same(process.stdout.readline(), b'here\n', 'the first line')
+            # The command may be ahead of the news that it runs.
+            procs.wait_until_minds(process.pid, signal.SIGINT)
             process.send_signal(signal.SIGINT)
             same(process.wait(SOON), 255, 'exit status')
             process.stdout.close()

@@ -206,6 +206,8 @@ fn ride(options: &Options, link: &mut Link, work: &Work, master: u32, session: u
         }
     } else if work.tty {
         terminal::enter_raw();
+        // Its size may have changed since the master looked.
+        tell_resized(master);
     }
     let ended = wait(link, &held, master, session);
     terminal::leave_raw();
