@@ -144,6 +144,8 @@ def session_cases(share):
             def script(fd, text):
                 if b'ready' in text and not seen:
                     seen.append(True)
+                    # The command may be ahead of the news that it runs.
+                    procs.wait_until_minds(os.tcgetpgrp(fd), signal.SIGWINCH)
                     tunnels_size(fd, 50, 100)
                     os.write(fd, b'\n')
             command = shared.command('echo ready; read x; sleep 0.5; stty size; tty >/dev/null && exit 9', flags=['-tt'],

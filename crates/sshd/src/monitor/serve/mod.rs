@@ -1,6 +1,6 @@
 //! One connection, from its first byte to its last: the worker that speaks
 //! with the peer, and what it is answered in every phase. The phases stand in
-//! [`login`] and [`session`].
+//! `login` and `session`.
 
 mod broker_start;
 mod ended;
