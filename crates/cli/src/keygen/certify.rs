@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use carrick_crypto::rng::SystemRng;
 use carrick_keys::{CertFields, CertKind, PublicKey, UnsignedCert, algorithm};
 
 use super::args::Args;
 use super::cert_options::CertExtras;
+use super::kernel::KernelRng;
 use super::signer::{NoAgentKey, Role, Signer, load_public};
 use super::{Outcome, Stop, files, time};
 use crate::home;
@@ -131,7 +131,7 @@ fn one(
         |shown: &str, why: &str| Stop::fatal(format!("Couldn't certify key {shown}: {why}"))
     };
     let failed = |why: &str| failed(&shown, why);
-    let unsigned = UnsignedCert::new(&key, signer.public(), fields, &mut SystemRng)
+    let unsigned = UnsignedCert::new(&key, signer.public(), fields, &mut KernelRng)
         .map_err(|e| failed(&e.to_string()))?;
     let signature = signer
         .sign(algorithm, unsigned.to_sign())

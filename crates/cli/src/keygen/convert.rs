@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use carrick_crypto::rng::SystemRng;
 use carrick_keys::{
     FileForm, KeyFileError, PrivateKey, PublicForm, PublicKey, WriteOptions, parse_ssh_com,
 };
 use carrick_wire::Secret;
 
 use super::args::{Args, Form};
+use super::kernel::KernelRng;
 use super::{Outcome, Stop, files, generate};
 use crate::text::{os_error, out, outln};
 use crate::{account, keyfile};
@@ -98,7 +98,7 @@ pub(super) fn import(args: &Args) -> Outcome {
         };
         let text = loaded
             .key
-            .to_file(FileForm::OpenSsh, &options, &mut SystemRng)
+            .to_file(FileForm::OpenSsh, &options, &mut KernelRng)
             .map_err(|e| Stop::fatal(format!("{}: {e}", path.display())))?;
         return print(&text);
     }
@@ -137,7 +137,7 @@ pub(super) fn import(args: &Args) -> Outcome {
 /// A private key is printed as OpenSSL would write it.
 fn print_pem(key: &PrivateKey) -> Outcome {
     let text = key
-        .to_file(FileForm::Pem, &WriteOptions::default(), &mut SystemRng)
+        .to_file(FileForm::Pem, &WriteOptions::default(), &mut KernelRng)
         .map_err(|e| Stop::fatal(format!("key write failed: {e}")))?;
     print(&text)
 }

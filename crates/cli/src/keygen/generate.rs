@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use carrick_crypto::rng::SystemRng;
 use carrick_keys::{
     Curve, FileForm, KeyFileError, KeyType, PrivateKey, RSA_BITS_MAX, RSA_BITS_MIN, WriteOptions,
     randomart,
@@ -10,6 +9,7 @@ use carrick_keys::{
 use carrick_wire::Secret;
 
 use super::args::{Args, Form};
+use super::kernel::KernelRng;
 use super::security_key::{Attestation, Enrollment};
 use super::{Outcome, Stop, files};
 use crate::prompt::{Answer, Ask, ask_or_empty};
@@ -28,7 +28,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let (mut key, attestation) = match enrollment {
         Some(enrollment) => enrollment.run(args)?,
         None => {
-            let key = PrivateKey::generate(kind, bits, &mut SystemRng)
+            let key = PrivateKey::generate(kind, bits, &mut KernelRng)
                 .map_err(|e| Stop::fatal(format!("ssh-keygen: {e}")))?;
             (key, Attestation::NONE)
         }
@@ -158,7 +158,7 @@ pub(super) fn private_text(
         Some(Form::Pkcs8) => FileForm::Pkcs8,
         Some(Form::Putty(version)) => FileForm::Putty(version),
     };
-    key.to_file(form, &options, &mut SystemRng)
+    key.to_file(form, &options, &mut KernelRng)
 }
 
 /// Writes the private file.

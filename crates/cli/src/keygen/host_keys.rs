@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use carrick_crypto::rng::SystemRng;
 use carrick_keys::{Curve, KeyType, PrivateKey};
 use carrick_wire::Secret;
 
 use super::args::Args;
+use super::kernel::KernelRng;
 use super::{files, generate};
 use crate::log::error;
 use crate::text::{os_error, out, outln};
@@ -59,7 +59,7 @@ fn under(prefix: Option<&Path>, name: &str) -> PathBuf {
 }
 
 fn make(args: &Args, kind: KeyType, path: &Path) -> Result<(), String> {
-    let mut key = PrivateKey::generate(kind, 0, &mut SystemRng).map_err(|e| e.to_string())?;
+    let mut key = PrivateKey::generate(kind, 0, &mut KernelRng).map_err(|e| e.to_string())?;
     key.set_comment(generate::default_comment());
     let text = generate::private_text(args, &key, &Secret::from(""))
         .map_err(|why| format!("Saving key \"{}\" failed: {why}", path.display()))?;

@@ -12,6 +12,7 @@ mod files;
 mod generate;
 mod host_keys;
 mod hosts;
+mod kernel;
 mod krl;
 mod mode;
 mod moduli;

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use carrick_crypto::rng::SystemRng;
 use carrick_keys::moduli::screen::{LINE_MAX, Screened, TRIALS_MIN, screen as test};
 use carrick_keys::moduli::sieve;
 
 use super::args::{Args, strtonum};
 use super::clock::{ctime, stamp};
+use super::kernel::KernelRng;
 use super::{Outcome, Stop, files};
 use crate::log::{debug, debug2, error, info};
 use crate::text::os_error;
@@ -81,7 +81,7 @@ pub(super) fn generate(args: &Args) -> Outcome {
         }
         return Err(Stop::fatal("modulus candidate generation failed"));
     }
-    let start = start.unwrap_or_else(|| sieve::random_start(bits, &mut SystemRng));
+    let start = start.unwrap_or_else(|| sieve::random_start(bits, &mut KernelRng));
     let numbers = sieve::numbers(bits);
     info!(
         "{} Sieve next {} plus {}-bit",
