@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn fills_all_of_it() {
-        // More than one call of the kernel's gives.
+        // No stretch of it stays as it was.
         let mut bytes = vec![0; 100_000];
         KernelRng.fill(&mut bytes);
         assert!(

@@ -191,8 +191,8 @@ impl Remote {
         self.path(&Request::Realpath { path })
     }
 
-    /// The same as [`Self::realpath`], with `~` understood; so it
-    /// is without the extension.
+    /// The same with `~` understood, where the server has the extension; else
+    /// as [`Self::realpath`].
     pub(crate) fn expand_path(&mut self, path: &[u8]) -> Result<Vec<u8>, Fault> {
         match self.extended(Extended::ExpandPath { path }, "expand-path") {
             Ok(request) => self.path(&request),
