@@ -200,6 +200,14 @@ impl<S: Side> Connection<S> {
         self.with(|state| state.conn.set_keep_alive(keep_alive));
     }
 
+    /// Has `tell` called, with `true`, when somebody begins to type on a
+    /// terminal while the connection has other channels too, and with `false`
+    /// some time after the last key. It is to keep short, meanwhile, what queues
+    /// bulk data below this crate (a socket), and must not wait for anything.
+    pub fn on_typing(&self, tell: impl Fn(bool) + Send + 'static) {
+        self.with(|state| state.on_typing = Some(Box::new(tell)));
+    }
+
     /// Asks for new keys now.
     pub fn rekey(&self) {
         self.with(|state| state.conn.rekey());

@@ -47,6 +47,9 @@ pub(crate) struct State<S: Side> {
     pub(crate) side_waiters: Waiters,
     /// By which names agent forwarding is to be asked for.
     pub(crate) agent_names: Names,
+    /// Whether somebody types, as `on_typing` was told last.
+    typing: bool,
+    pub(crate) on_typing: Option<Box<dyn Fn(bool) + Send>>,
     pub(crate) over: Option<Error>,
     pub(crate) over_waiters: Waiters,
     /// How many handles there are besides the driver; with none left the
@@ -142,6 +145,8 @@ impl<S: Side> Shared<S> {
                 side_events: VecDeque::new(),
                 side_waiters: Waiters::default(),
                 agent_names: Names::OpenSsh,
+                typing: false,
+                on_typing: None,
                 over: None,
                 over_waiters: Waiters::default(),
                 handles: 0,
@@ -181,6 +186,12 @@ impl<S: Side> State<S> {
     pub(crate) fn drive(&mut self) {
         self.driving = true;
         self.conn.look(Instant::now());
+        let typing = self.conn.is_typed_on();
+        if std::mem::replace(&mut self.typing, typing) != typing
+            && let Some(tell) = &self.on_typing
+        {
+            tell(typing);
+        }
     }
 
     /// The driver means to sleep until it is woken; `false`: something was
@@ -242,6 +253,8 @@ impl<S: Side> State<S> {
     /// The connection is over: everybody who waits for it is told.
     pub(crate) fn end(&mut self, error: Error) {
         self.over.get_or_insert(error);
+        // It may hold the socket open.
+        self.on_typing = None;
         for channel in self.channels.values_mut() {
             channel.wake_all();
         }

@@ -321,3 +321,54 @@ async fn crowd() {
     );
     writers.iter().for_each(tokio::task::JoinHandle::abort);
 }
+
+/// Both ends hear that somebody types beside another channel, and that it is
+/// over; a terminal alone, or a program's data, is no reason.
+#[tokio::test]
+async fn both_ends_hear_of_typing_beside_others() {
+    let (client, server) = pair(PIPE, |_, _| {}).await;
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let tell = |who: &'static str| {
+        let told = told.clone();
+        move |typing| {
+            let _ = told.send((who, typing));
+        }
+    };
+    client.on_typing(tell("client"));
+    server.on_typing(tell("server"));
+    let open = async || {
+        let client = client.clone();
+        let opening = tokio::spawn(async move { client.open_session().await });
+        let theirs = server.accept_open().await.unwrap().accept().unwrap();
+        (opening.await.unwrap().unwrap().into_channel(), theirs)
+    };
+    let say = async |from: &Channel<_>, to: &Channel<_>| {
+        from.send(crate::Stream::Data, b"k").await.unwrap();
+        drain(to, 1).await;
+    };
+    let (terminal, terminal_end) = open().await;
+    let pty = Request::Pty {
+        term: String::new(),
+        size: carrick_proto::mux::PtySize::default(),
+        modes: Vec::new(),
+    };
+    terminal.notify(pty).unwrap();
+    say(&terminal, &terminal_end).await;
+    let (other, other_end) = open().await;
+    say(&other, &other_end).await;
+    tokio::task::yield_now().await;
+    heard.try_recv().unwrap_err();
+    say(&terminal, &terminal_end).await;
+    let mut next = async || {
+        let one = heard.recv().await.unwrap();
+        let two = heard.recv().await.unwrap();
+        (one.1, two.1, one.0 != two.0)
+    };
+    let long = Duration::from_secs(10);
+    for typing in [true, false] {
+        // A driver looks when it has something to do.
+        say(&other, &other_end).await;
+        let said = tokio::time::timeout(long, next()).await.expect("not told");
+        assert_eq!(said, (typing, typing, true));
+    }
+}

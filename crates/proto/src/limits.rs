@@ -26,6 +26,9 @@ pub const BATCH: usize = 224 * 1024;
 /// be written.
 pub const BACKLOG: usize = 256 * 1024;
 
+/// As [`BACKLOG`], while somebody types beside the bulk data.
+pub const BACKLOG_TYPING: usize = 128 * 1024;
+
 /// While more than this much of answers is waiting to be written, nothing is
 /// read: a peer that asks and does not listen stops itself.
 pub const REPLIES: usize = 1024 * 1024;

@@ -24,6 +24,8 @@ pub(crate) struct Output {
     deferred: VecDeque<Deferred>,
     deferred_bytes: usize,
     scratch: Vec<u8>,
+    /// Somebody types: bulk data is to keep its queue short.
+    typing: bool,
 }
 
 /// A message that waits for the end of an exchange. It may hold a password.
@@ -46,6 +48,7 @@ impl Output {
             deferred: VecDeque::new(),
             deferred_bytes: 0,
             scratch: Vec::new(),
+            typing: false,
         }
     }
 
@@ -109,6 +112,11 @@ impl Output {
         }
     }
 
+    /// Whether somebody types beside the bulk data.
+    pub(crate) fn set_typing(&mut self, typing: bool) {
+        self.typing = typing;
+    }
+
     /// How much waits to be written, in whatever form.
     pub(crate) fn backlog(&self) -> usize {
         self.sealer.pending() + self.deferred_bytes
@@ -147,6 +155,11 @@ impl Outbox for Output {
         if self.blocked || (usage.packets() > 0 && usage.bytes() >= self.key_bytes) {
             return 0;
         }
-        limits::BACKLOG.saturating_sub(self.backlog())
+        let most = if self.typing {
+            limits::BACKLOG_TYPING
+        } else {
+            limits::BACKLOG
+        };
+        most.saturating_sub(self.backlog())
     }
 }

@@ -19,6 +19,7 @@ pub mod peercred;
 pub mod pkcs11;
 pub mod process;
 pub mod pty;
+pub mod queue;
 pub mod resolve;
 pub mod sandbox;
 pub mod shadow;

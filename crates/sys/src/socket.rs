@@ -114,7 +114,7 @@ fn bind_to_interface(socket: &OwnedFd, interface: &str) -> io::Result<()> {
 }
 
 /// An option that rustix does not have.
-fn set_option(
+pub(crate) fn set_option(
     socket: impl AsFd,
     level: libc::c_int,
     name: libc::c_int,
@@ -134,69 +134,6 @@ fn set_option(
 /// Small writes go out at once.
 pub fn set_nodelay(socket: impl AsFd) -> io::Result<()> {
     Ok(sockopt::set_tcp_nodelay(socket, true)?)
-}
-
-/// Bytes that a connection's socket holds beyond what is on its way.
-const UNSENT: u32 = 128 * 1024;
-
-/// Keeps the queue in the socket short (TCP_NOTSENT_LOWAT): more does not speed
-/// up bulk data, and a keystroke's echo would wait behind all of it. Nothing
-/// happens where the system has no such option.
-pub fn keep_unsent_low(socket: impl AsFd) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    set_option(
-        socket,
-        libc::IPPROTO_TCP,
-        libc::TCP_NOTSENT_LOWAT,
-        &UNSENT.to_ne_bytes(),
-    )?;
-    #[cfg(not(target_os = "linux"))]
-    let _ = (socket, UNSENT);
-    Ok(())
-}
-
-/// Bytes that have come and wait to be read: what a local path needs.
-const UNREAD: usize = 128 * 1024;
-
-/// A path with a longer round trip needs more than [`UNREAD`], and the system
-/// finds out how much.
-const SHORT: Duration = Duration::from_millis(2);
-
-/// Keeps the queue of what has come short, on a path so short that this does
-/// not leave the line empty: where bulk data comes faster than it can be given
-/// on, all of the queue stands before a keystroke's echo. It takes a tenth or
-/// so of a single stream's speed. Whether it was done.
-pub fn keep_unread_low(socket: impl AsFd) -> io::Result<bool> {
-    let is_short = round_trip(&socket)?.is_some_and(|trip| trip < SHORT);
-    if is_short {
-        // The kernel doubles it, and stops to find out for itself.
-        sockopt::set_socket_recv_buffer_size(socket, UNREAD)?;
-    }
-    Ok(is_short)
-}
-
-/// The round trip of a TCP connection, as the system measures it; `None` where
-/// it does not tell.
-#[cfg(target_os = "linux")]
-fn round_trip(socket: impl AsFd) -> io::Result<Option<Duration>> {
-    // SAFETY: it is made of numbers, for which zeros will do.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut len = libc::socklen_t::try_from(size_of_val(&info)).map_err(io::Error::other)?;
-    let socket = socket.as_fd().as_raw_fd();
-    let (at, len) = ((&raw mut info).cast(), &raw mut len);
-    // SAFETY: the kernel writes `len` bytes at most, which is what `info` has
-    // room for, and numbers again.
-    let r = unsafe { libc::getsockopt(socket, libc::IPPROTO_TCP, libc::TCP_INFO, at, len) };
-    if r != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(Some(Duration::from_micros(info.tcpi_rtt.into())))
-}
-
-/// Nobody is asked here yet.
-#[cfg(not(target_os = "linux"))]
-fn round_trip(_: impl AsFd) -> io::Result<Option<Duration>> {
-    Ok(None)
 }
 
 /// TCP keepalives.
@@ -290,18 +227,6 @@ mod tests {
         };
         let stream = connect_to(listener.local_addr().unwrap(), &how).unwrap();
         set_nodelay(&stream).unwrap();
-        keep_unsent_low(&stream).unwrap();
-        if cfg!(target_os = "linux") {
-            let before = sockopt::socket_recv_buffer_size(&stream).unwrap();
-            assert!(round_trip(&stream).unwrap().unwrap() > Duration::ZERO);
-            // Unless the machine is very busy just now.
-            let bound = if keep_unread_low(&stream).unwrap() {
-                2 * UNREAD
-            } else {
-                before
-            };
-            assert_eq!(sockopt::socket_recv_buffer_size(&stream).unwrap(), bound);
-        }
         set_keepalive(&stream).unwrap();
         assert_eq!(sockopt::ip_tos(&stream).unwrap(), 0xb8);
         assert!(stream.local_addr().unwrap().ip().is_loopback());

@@ -145,17 +145,10 @@ fn prepare(stream: &TcpStream, options: &Options) {
     tell("setsockopt TCP_NODELAY", socket::set_nodelay(stream));
     tell(
         "setsockopt TCP_NOTSENT_LOWAT",
-        socket::keep_unsent_low(stream),
+        carrick_sys::queue::keep_unsent_low(stream),
     );
     if options.tcp_keep_alive {
         tell("setsockopt SO_KEEPALIVE", socket::set_keepalive(stream));
-    }
-}
-
-/// Somebody types beside what is forwarded: that must not wait behind it.
-pub(crate) fn prefer_echo(stream: &impl std::os::fd::AsFd) {
-    if let Err(e) = socket::keep_unread_low(stream) {
-        debug!("setsockopt SO_RCVBUF: {}", os_error(&e));
     }
 }
 

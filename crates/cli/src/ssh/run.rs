@@ -11,6 +11,7 @@ use carrick::proto::transport::RekeyLimit;
 use carrick_config::ssh::Options;
 use carrick_config::types::Endpoint;
 use carrick_config::words::{PubkeyAuth, SessionType, WarnWeakCrypto};
+use carrick_sys::queue::Queues;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::args::{Args, BadArgs};
@@ -272,10 +273,11 @@ where
             *ipv4,
             if work.tty { qos.interactive } else { qos.bulk },
         );
-        let has_forwards =
-            !options.local_forwards.is_empty() || !options.remote_forwards.is_empty();
-        if work.tty && has_forwards {
-            connect::prefer_echo(socket);
+        // What does not work costs the user some waiting, and nothing else.
+        if let Ok(queues) = socket.try_clone().and_then(Queues::new) {
+            connection.on_typing(move |typing| {
+                let _ = queues.set_typing(typing);
+            });
         }
     }
     let plan = Plan {

@@ -372,7 +372,15 @@ impl<S: Side> Connection<S> {
     pub fn look(&mut self, now: Instant) {
         if let Phase::Open(mux) = &mut self.phase {
             mux.look(now);
+            self.output.set_typing(mux.is_typed_on());
         }
+    }
+
+    /// Whether somebody types on a terminal of this connection while it has
+    /// other channels too: then whatever queues bulk data below us is to keep
+    /// little of it, and an echo does not wait behind it.
+    pub fn is_typed_on(&self) -> bool {
+        matches!(&self.phase, Phase::Open(mux) if mux.is_typed_on())
     }
 
     /// A writer was told, and [`Self::look`] does not know yet: the driver is

@@ -214,6 +214,8 @@ pub(super) struct Live {
     pub(super) receive: Receiver,
     /// See [`Nature`].
     pub(super) nature: Nature,
+    /// A terminal was asked for on it.
+    pub(super) terminal: bool,
     /// The application has no more use for it.
     pub(super) released: bool,
 }
@@ -226,6 +228,7 @@ impl Live {
             send,
             receive,
             nature,
+            terminal: false,
             released: false,
         };
         if nature == Nature::Frames {

@@ -102,8 +102,10 @@ impl Mux {
         want_reply: bool,
     ) -> Result<RequestId, ChannelError> {
         let number = self.new_request();
-        let send = &mut self.live(id)?.send;
+        let live = self.live(id)?;
+        let send = &mut live.send;
         send.check_requests()?;
+        live.terminal |= matches!(request, Request::Pty { .. });
         if want_reply {
             if send.unreplied.len() >= limits::PENDING_REPLIES {
                 return Err(ChannelError::TooManyRequests);

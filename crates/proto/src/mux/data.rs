@@ -4,7 +4,7 @@ use bytes::Bytes;
 use carrick_wire::msg::connection as msg;
 
 use super::channel::{Channel, Half, Nature};
-use super::{ChannelError, ChannelId, Mux, Outbox, Request, Stream};
+use super::{ChannelError, ChannelId, Mux, Outbox, Request, Role, Stream};
 
 impl Mux {
     /// Space for up to `max` bytes of data in the packet that goes out next:
@@ -99,6 +99,9 @@ impl Mux {
         send.window = window;
         if let Some(Channel::Live(live)) = self.channels.get_mut(&id) {
             self.turns.used(&mut live.send.turn, id, len);
+            if live.terminal && self.role == Role::Client {
+                self.typing.key();
+            }
         }
         Ok(())
     }

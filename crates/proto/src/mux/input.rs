@@ -94,6 +94,9 @@ impl Mux {
         self.budget
             .grow(&mut live.receive.window, now, interval, max);
         live.grant(out);
+        if live.terminal && self.role == Role::Server {
+            self.typing.key();
+        }
         Ok(())
     }
 
@@ -153,6 +156,7 @@ impl Mux {
             // It crossed our CLOSE: nothing can be answered any more.
             return Ok(());
         }
+        live.terminal |= matches!(request, Request::Pty { .. });
         // OpenSSH answers keepalives with failure, and so peers expect it.
         let answer = (request == Request::Keepalive).then_some(false);
         if m.want_reply {

@@ -29,6 +29,7 @@ mod request;
 mod tests;
 mod text;
 mod turns;
+mod typing;
 mod window;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -47,6 +48,7 @@ pub use self::request::{PtySize, Request};
 use self::channel::{Channel, Live};
 use self::global::Globals;
 use self::turns::Turns;
+use self::typing::Typing;
 use self::window::WindowBudget;
 use crate::auth::Authenticated;
 use crate::limits;
@@ -135,6 +137,7 @@ pub struct Mux {
     offered: usize,
     budget: WindowBudget,
     turns: Turns,
+    typing: Typing,
     globals: Globals,
     events: Events,
     /// What `space` handed out last: how much, and for whom.
@@ -157,6 +160,7 @@ impl Mux {
             offered: 0,
             budget: WindowBudget::new(config.total_window),
             turns: Turns::new(),
+            typing: Typing::default(),
             globals: Globals::new(),
             events: Events::default(),
             reserved: None,
@@ -190,6 +194,12 @@ impl Mux {
     /// See [`crate::Connection::look`].
     pub(crate) fn look(&mut self, now: Instant) {
         self.turns.look(now);
+        self.typing.look(now, self.channels.len() > 1);
+    }
+
+    /// See [`crate::Connection::is_typed_on`].
+    pub(crate) fn is_typed_on(&self) -> bool {
+        self.typing.is_on()
     }
 
     /// See [`crate::Connection::wants_look`].
@@ -199,7 +209,8 @@ impl Mux {
 
     /// When [`Self::look`] wants to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.turns.deadline()
+        let deadlines = [self.turns.deadline(), self.typing.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Tells the channels that wait for room, if there is some and the

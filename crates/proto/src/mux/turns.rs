@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// Who has taken less than this while the queue went round is not held up.
 const LITTLE: usize = ROOM_LEAST / 8;
 const _: () = assert!(
-    KEPT + ROOM_LEAST * 4 <= limits::BACKLOG,
+    KEPT + ROOM_LEAST * 4 <= limits::BACKLOG && KEPT + ROOM_LEAST * 2 <= limits::BACKLOG_TYPING,
     "room comes in portions"
 );
 

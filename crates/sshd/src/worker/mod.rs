@@ -36,6 +36,7 @@ use std::time::Duration;
 use carrick::proto::CommonConfig;
 use carrick::proto::transport::RekeyLimit;
 use carrick::server::ServerConfig;
+use carrick_sys::queue::Queues;
 use carrick_sys::{mem, process};
 use tokio::sync::oneshot;
 
@@ -108,6 +109,8 @@ fn log_to(monitor: &Shared, level: Level) -> io::Result<()> {
 
 async fn serve(monitor: Shared, setup: Setup, [input, output]: [OwnedFd; 2]) -> io::Result<u8> {
     let (done, flushed) = oneshot::channel();
+    // For its options; the connection has the stream.
+    let socket = output.try_clone()?;
     let stream = Stream::new(input, output, done)?;
     let config = server_config(&setup);
     let watch = desk::watch(&monitor)?;
@@ -119,6 +122,12 @@ async fn serve(monitor: Shared, setup: Setup, [input, output]: [OwnedFd; 2]) -> 
     let (status, error) = match accepted {
         Err(error) => (EXIT_FATAL, error),
         Ok(connection) => {
+            // It may be a pipe, and then there is nothing to do.
+            if let Ok(queues) = Queues::new(socket) {
+                connection.on_typing(move |typing| {
+                    let _ = queues.set_typing(typing);
+                });
+            }
             let watch = desk::watch(&monitor)?;
             let granted = monitor
                 .lock()

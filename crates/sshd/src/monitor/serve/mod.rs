@@ -112,7 +112,7 @@ fn prepare_socket(options: &Options, socket: &OwnedFd) {
     use rustix::net::sockopt;
     // None is worth a connection.
     let _ = sockopt::set_tcp_nodelay(socket, true);
-    let _ = carrick_sys::socket::keep_unsent_low(socket);
+    let _ = carrick_sys::queue::keep_unsent_low(socket);
     if options.tcp_keep_alive {
         let _ = sockopt::set_socket_keepalive(socket, true);
     }
