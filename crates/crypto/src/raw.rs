@@ -4,7 +4,7 @@
 use carrick_lc::aes::Aes;
 use carrick_lc::{Direction, Failed};
 
-use crate::packet::{Chain, Cipher, Mode, aead::whole, cipher};
+use crate::packet::{Chain, Cipher, Mode, aead, chacha, cipher};
 
 /// Why a text was not encrypted or decrypted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,8 +64,8 @@ pub fn cipher_encrypt_raw(
     data: &mut [u8],
 ) -> Result<(), RawError> {
     match checked(name, key, iv)?.mode {
-        Mode::ChaCha => Ok(whole::chacha_seal(key, data)?),
-        Mode::Gcm => Ok(whole::gcm_seal(key, iv, data)?),
+        Mode::ChaCha => Ok(chacha::whole::seal(key, data)?),
+        Mode::Gcm => Ok(aead::whole::gcm_seal(key, iv, data)?),
         Mode::Ctr => ctr(key, iv, data),
         Mode::Cbc(block) => Ok(Chain::new(block, key, iv, Direction::Encrypt)?.apply(data)?),
     }
@@ -80,8 +80,8 @@ pub fn cipher_decrypt_raw(
     data: &mut [u8],
 ) -> Result<(), RawError> {
     let genuine = match checked(name, key, iv)?.mode {
-        Mode::ChaCha => whole::chacha_open(key, data)?,
-        Mode::Gcm => whole::gcm_open(key, iv, data)?,
+        Mode::ChaCha => chacha::whole::open(key, data)?,
+        Mode::Gcm => aead::whole::gcm_open(key, iv, data)?,
         Mode::Ctr => return ctr(key, iv, data),
         Mode::Cbc(block) => {
             return Ok(Chain::new(block, key, iv, Direction::Decrypt)?.apply(data)?);

@@ -23,6 +23,7 @@
 pub(crate) mod aead;
 mod auth;
 mod cbc;
+pub(crate) mod chacha;
 mod ctr;
 mod table;
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use carrick_lc::hmac::Digest;
 use carrick_lc::{Direction, Failed};
 
-use super::aead::{ChaChaOpen, ChaChaSeal, Gcm, TAG};
+use super::aead::{Gcm, TAG};
 use super::auth::MacKey;
 use super::cbc::{BlockCipher, CbcOpen, CbcSeal, Chain};
+use super::chacha::ChaCha;
 use super::ctr::Ctr;
 use super::{Framing, Open, Seal};
 
@@ -237,7 +238,7 @@ impl Cipher {
     ) -> Result<Seal, Failed> {
         self.check(key, iv)?;
         Ok(match self.mode {
-            Mode::ChaCha => Seal::Free(Arc::new(ChaChaSeal::new(key)?)),
+            Mode::ChaCha => Seal::Free(Arc::new(ChaCha::new(key)?)),
             Mode::Gcm => Seal::Free(Arc::new(Gcm::new(key, iv)?)),
             Mode::Ctr => {
                 let (mac, keyed) = required(mac, mac_key)?;
@@ -260,7 +261,7 @@ impl Cipher {
     ) -> Result<Open, Failed> {
         self.check(key, iv)?;
         Ok(match self.mode {
-            Mode::ChaCha => Open::Free(Arc::new(ChaChaOpen::new(key)?)),
+            Mode::ChaCha => Open::Free(Arc::new(ChaCha::new(key)?)),
             Mode::Gcm => Open::Free(Arc::new(Gcm::new(key, iv)?)),
             Mode::Ctr => {
                 let (mac, keyed) = required(mac, mac_key)?;
