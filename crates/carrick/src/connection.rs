@@ -204,8 +204,8 @@ impl<S: Side> Connection<S> {
     /// terminal while the connection has other channels too, and with `false`
     /// some time after the last key. It is to keep short, meanwhile, what queues
     /// bulk data below this crate (a socket), and must not wait for anything.
-    pub fn on_typing(&self, tell: impl Fn(bool) + Send + 'static) {
-        self.with(|state| state.on_typing = Some(Box::new(tell)));
+    pub fn on_typing(&self, tell: impl Fn(bool) + Send + Sync + 'static) {
+        self.with(|state| state.on_typing = Some(Arc::new(tell)));
     }
 
     /// Asks for new keys now.

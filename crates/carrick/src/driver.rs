@@ -216,7 +216,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.shared.lock().drive();
+        let news = this.shared.lock().drive();
+        if let Some((tell, typing)) = news {
+            tell(typing);
+        }
         for _ in 0..TURNS {
             match this.turn(cx) {
                 Ok(Progress::Some) if !this.finished() => {

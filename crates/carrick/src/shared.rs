@@ -19,6 +19,9 @@ use crate::agent::Names;
 use crate::error::{Error, printable};
 use crate::forward::remote::Listeners;
 
+/// Told when somebody begins to type beside bulk data, and when that is over.
+pub(crate) type OnTyping = Arc<dyn Fn(bool) + Send + Sync>;
+
 /// A connection's state, behind its lock.
 pub(crate) struct Shared<S: Side> {
     state: Mutex<State<S>>,
@@ -49,7 +52,7 @@ pub(crate) struct State<S: Side> {
     pub(crate) agent_names: Names,
     /// Whether somebody types, as `on_typing` was told last.
     typing: bool,
-    pub(crate) on_typing: Option<Box<dyn Fn(bool) + Send>>,
+    pub(crate) on_typing: Option<OnTyping>,
     pub(crate) over: Option<Error>,
     pub(crate) over_waiters: Waiters,
     /// How many handles there are besides the driver; with none left the
@@ -182,16 +185,15 @@ impl<S: Side> State<S> {
         }
     }
 
-    /// The driver starts a turn.
-    pub(crate) fn drive(&mut self) {
+    /// The driver starts a turn. Who is to be told, without the lock, that
+    /// somebody types or has stopped.
+    pub(crate) fn drive(&mut self) -> Option<(OnTyping, bool)> {
         self.driving = true;
         self.conn.look(Instant::now());
         let typing = self.conn.is_typed_on();
-        if std::mem::replace(&mut self.typing, typing) != typing
-            && let Some(tell) = &self.on_typing
-        {
-            tell(typing);
-        }
+        let before = std::mem::replace(&mut self.typing, typing);
+        let tell = self.on_typing.as_ref().filter(|_| typing != before)?;
+        Some((Arc::clone(tell), typing))
     }
 
     /// The driver means to sleep until it is woken; `false`: something was
