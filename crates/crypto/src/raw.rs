@@ -4,7 +4,7 @@
 use carrick_lc::aes::Aes;
 use carrick_lc::{Direction, Failed};
 
-use crate::packet::{Chain, Cipher, Mode, aead, chacha, cipher};
+use crate::packet::{Chain, Cipher, Mode, chacha, cipher, gcm};
 
 /// Why a text was not encrypted or decrypted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,7 +65,7 @@ pub fn cipher_encrypt_raw(
 ) -> Result<(), RawError> {
     match checked(name, key, iv)?.mode {
         Mode::ChaCha => Ok(chacha::whole::seal(key, data)?),
-        Mode::Gcm => Ok(aead::whole::gcm_seal(key, iv, data)?),
+        Mode::Gcm => Ok(gcm::whole::seal(key, iv, data)?),
         Mode::Ctr => ctr(key, iv, data),
         Mode::Cbc(block) => Ok(Chain::new(block, key, iv, Direction::Encrypt)?.apply(data)?),
     }
@@ -81,7 +81,7 @@ pub fn cipher_decrypt_raw(
 ) -> Result<(), RawError> {
     let genuine = match checked(name, key, iv)?.mode {
         Mode::ChaCha => chacha::whole::open(key, data)?,
-        Mode::Gcm => aead::whole::gcm_open(key, iv, data)?,
+        Mode::Gcm => gcm::whole::open(key, iv, data)?,
         Mode::Ctr => return ctr(key, iv, data),
         Mode::Cbc(block) => {
             return Ok(Chain::new(block, key, iv, Direction::Decrypt)?.apply(data)?);

@@ -11,7 +11,7 @@ use poly1305::universal_hash::{KeyInit, UniversalHash};
 use poly1305::{Block, Poly1305};
 use zeroize::Zeroizing;
 
-use super::aead::TAG;
+use super::gcm::TAG;
 use super::{BadMac, LENGTH, OpenKey, PacketPos, SealKey};
 use crate::hash::ct_eq;
 

@@ -20,11 +20,11 @@
 //! length and a wrong tag alike under CBC (CVE-2008-5161), as
 //! `carrick-proto` does, by reading on to the largest packet first.
 
-pub(crate) mod aead;
 mod auth;
 mod cbc;
 pub(crate) mod chacha;
 mod ctr;
+pub(crate) mod gcm;
 mod table;
 #[cfg(test)]
 mod tests;

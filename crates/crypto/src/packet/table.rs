@@ -5,11 +5,11 @@ use std::sync::Arc;
 use carrick_lc::hmac::Digest;
 use carrick_lc::{Direction, Failed};
 
-use super::aead::{Gcm, TAG};
 use super::auth::MacKey;
 use super::cbc::{BlockCipher, CbcOpen, CbcSeal, Chain};
 use super::chacha::ChaCha;
 use super::ctr::Ctr;
+use super::gcm::{Gcm, TAG};
 use super::{Framing, Open, Seal};
 
 /// How a cipher works.

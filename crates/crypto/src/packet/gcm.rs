@@ -80,7 +80,7 @@ impl OpenKey for Gcm {
 pub(crate) mod whole {
     use super::{Aad, Failed, Gcm, TAG};
 
-    pub(crate) fn gcm_seal(key: &[u8], iv: &[u8], data: &mut [u8]) -> Result<(), Failed> {
+    pub(crate) fn seal(key: &[u8], iv: &[u8], data: &mut [u8]) -> Result<(), Failed> {
         let gcm = Gcm::new(key, iv)?;
         let (text, place) = data.split_last_chunk_mut::<TAG>().ok_or(Failed)?;
         let tag = gcm
@@ -91,7 +91,7 @@ pub(crate) mod whole {
     }
 
     /// `false`: the tag does not fit.
-    pub(crate) fn gcm_open(key: &[u8], iv: &[u8], data: &mut [u8]) -> Result<bool, Failed> {
+    pub(crate) fn open(key: &[u8], iv: &[u8], data: &mut [u8]) -> Result<bool, Failed> {
         let gcm = Gcm::new(key, iv)?;
         let (text, tag) = data.split_last_chunk_mut::<TAG>().ok_or(Failed)?;
         let opened = gcm
