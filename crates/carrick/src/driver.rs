@@ -28,6 +28,11 @@ const LINGER: Duration = Duration::from_secs(3);
 /// thread.
 const TURNS: usize = 3;
 
+/// A reader who is far behind is given this long before more is read. What it
+/// has not taken fills memory and is in no cache when it comes to it: over a
+/// long path a transfer is faster for waiting.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// After so many bytes at once readers get what was read while it is warm, and
 /// a keystroke among bulk data is not held up.
 const MUCH: usize = 64 * 1024;
@@ -41,6 +46,8 @@ pub(crate) struct Driver<S: Side, T> {
     /// What is being written, and how much of it is.
     writing: Option<(SealedBatch, usize)>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// See [`PAUSE`].
+    pause: Option<Pin<Box<Sleep>>>,
     read_eof: bool,
     /// Why nothing can be written any more.
     broken: Option<Error>,
@@ -63,6 +70,7 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
             busy: false,
             writing: None,
             timer: None,
+            pause: None,
             read_eof: false,
             broken: None,
             linger: None,
@@ -91,7 +99,7 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
         Ok(if some { Progress::Some } else { Progress::None })
     }
 
-    /// Reads once.
+    /// Reads once; not at once where a reader is far behind.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<Progress, Error> {
         self.busy = false;
         if self.read_eof {
@@ -112,6 +120,15 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
             if !state.conn.wants_read() {
                 return Ok(Progress::None);
             }
+            if state.conn.is_ahead_of_reader() {
+                let pause = self
+                    .pause
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(PAUSE)));
+                if pause.as_mut().poll(cx).is_pending() {
+                    return Ok(Progress::None);
+                }
+            }
+            self.pause = None;
             state.conn.take_recv_buf()
         };
         let before = buf.len();

@@ -322,6 +322,34 @@ async fn crowd() {
     writers.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
+/// A reader that takes nothing gets what its window allows, by and by, and the
+/// other side is answered meanwhile and after; then all of it is there.
+#[tokio::test]
+async fn a_reader_far_behind_holds_up_no_answers() {
+    const WINDOW: usize = carrick_proto::limits::AHEAD as usize * 2;
+    let (client, server) = pair(PIPE, |ours, _| {
+        ours.common.mux.first_window = carrick_proto::limits::AHEAD * 2;
+    })
+    .await;
+    let opening = tokio::spawn(async move { (client.open_session().await, client) });
+    let theirs = server.accept_open().await.unwrap().accept().unwrap();
+    let (session, _client) = opening.await.unwrap();
+    let mine = session.unwrap().into_channel();
+    let data: Vec<u8> = (0..=250).cycle().take(WINDOW).collect();
+    for part in data.chunks(WINDOW / 16) {
+        theirs.send(crate::Stream::Data, part).await.unwrap();
+        let answer = server.global_request(GlobalRequest::Keepalive);
+        let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
+        answer.expect("held up").unwrap();
+    }
+    drop(theirs);
+    let mut got = Vec::new();
+    while let Some(piece) = mine.chunk(crate::Stream::Data).await {
+        got.extend_from_slice(&piece);
+    }
+    assert!(got == data);
+}
+
 /// Both ends hear that somebody types beside another channel, and that it is
 /// over; a terminal alone, or a program's data, is no reason.
 #[tokio::test]

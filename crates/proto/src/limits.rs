@@ -112,6 +112,10 @@ pub const WINDOW_MOST: u32 = 64 * 1024 * 1024;
 /// given beyond it).
 pub const WINDOW_TOTAL: u64 = 256 * 1024 * 1024;
 
+/// With more than this unread on the only channel of a connection, the socket
+/// is read in small steps: what comes can as well wait in the system's memory.
+pub const AHEAD: u32 = 4 * 1024 * 1024;
+
 /// Data in one packet, as we announce it: what every peer can send.
 pub const DATA_PACKET: u32 = 32 * 1024;
 

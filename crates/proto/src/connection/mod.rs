@@ -383,6 +383,14 @@ impl<S: Side> Connection<S> {
         matches!(&self.phase, Phase::Open(mux) if mux.is_typed_on())
     }
 
+    /// Whether much ([`limits::AHEAD`]) was read that the only channel's reader
+    /// has not taken: then the driver is to give it time before it reads more.
+    /// It must read on even so, if slowly, since not everything that comes is
+    /// for that reader: the answer to a keep-alive, for one.
+    pub fn is_ahead_of_reader(&self) -> bool {
+        matches!(&self.phase, Phase::Open(mux) if mux.is_ahead_of_reader())
+    }
+
     /// A writer was told, and [`Self::look`] does not know yet: the driver is
     /// to be woken, though it may have nothing else to do.
     pub fn wants_look(&self) -> bool {

@@ -197,6 +197,15 @@ impl Mux {
         self.typing.look(now, self.channels.len() > 1);
     }
 
+    /// See [`crate::Connection::is_ahead_of_reader`].
+    pub(crate) fn is_ahead_of_reader(&self) -> bool {
+        let mut channels = self.channels.values();
+        match (channels.next(), channels.next()) {
+            (Some(Channel::Live(only)), None) => only.receive.window.unread() > limits::AHEAD,
+            _ => false,
+        }
+    }
+
     /// See [`crate::Connection::is_typed_on`].
     pub(crate) fn is_typed_on(&self) -> bool {
         self.typing.is_on()

@@ -63,7 +63,7 @@ impl ReceiveWindow {
         self.open
     }
 
-    fn unread(&self) -> u32 {
+    pub(super) fn unread(&self) -> u32 {
         self.size
             .saturating_sub(self.open)
             .saturating_sub(self.credit)

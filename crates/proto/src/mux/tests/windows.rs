@@ -39,6 +39,33 @@ fn only_what_was_read_is_granted() {
     assert_eq!(end.out.names(), ["adjust 77 10"]);
 }
 
+/// With one channel whose reader is far behind the driver is to go slow; with
+/// another beside it, which must not wait, and once it has caught up, not.
+#[test]
+fn the_only_reader_is_not_left_far_behind() {
+    let piece = vec![0; 32 * 1024];
+    let mut end = with_window(limits::AHEAD * 2);
+    let id = end.open();
+    let mut unread = 0;
+    while unread <= limits::AHEAD {
+        assert!(!end.mux.is_ahead_of_reader(), "{unread}");
+        end.hear_data(id, &piece).unwrap();
+        unread += 32 * 1024;
+    }
+    assert!(end.mux.is_ahead_of_reader());
+    end.events();
+    let other = end.opened_by_peer(3, 100, 100);
+    assert!(!end.mux.is_ahead_of_reader());
+    end.hear(&msg::Close {
+        recipient: other.into(),
+    })
+    .unwrap();
+    end.mux.close(&mut end.out, other).unwrap();
+    assert!(end.mux.is_ahead_of_reader());
+    end.read(id).unwrap();
+    assert!(!end.mux.is_ahead_of_reader());
+}
+
 #[test]
 fn a_window_of_one_byte_works() {
     let mut end = with_window(1);
