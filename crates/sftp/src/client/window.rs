@@ -16,9 +16,9 @@ use core::time::Duration;
 /// known.
 pub(super) const LEAST: u64 = 2 * 1024 * 1024;
 
-/// What a server may have to hold in memory at the worst. More has cost speed
-/// where a processor was the bottleneck: what waits in ssh is in no cache.
-pub(super) const MOST: u64 = 24 * 1024 * 1024;
+/// What a server may have to hold in memory at the worst, and what a transfer
+/// that is broken off waits out.
+pub(super) const MOST: u64 = 32 * 1024 * 1024;
 
 /// Where the window begins on a long path, so that it takes fewer round trips:
 /// with what this many bytes a second bring in one, though not more than
