@@ -259,7 +259,7 @@ mod tests {
             window.answered(now, stamp, bytes, bytes);
             limits.push(window.limit());
         }
-        assert_eq!(limits, [MOST, MOST]);
+        assert_eq!(limits, [FIRST_RATE / 10 * 4, MOST]);
     }
 
     #[test]
