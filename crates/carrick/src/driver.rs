@@ -120,7 +120,8 @@ impl<S: Side, T: AsyncRead + AsyncWrite + Unpin> Driver<S, T> {
             if !state.conn.wants_read() {
                 return Ok(Progress::None);
             }
-            if state.conn.is_ahead_of_reader() {
+            // Once nothing can be written, what is left to read is read at once.
+            if self.broken.is_none() && state.conn.is_ahead_of_reader() {
                 let pause = self
                     .pause
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(PAUSE)));

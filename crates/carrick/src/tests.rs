@@ -322,32 +322,68 @@ async fn crowd() {
     writers.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
-/// A reader that takes nothing gets what its window allows, by and by, and the
-/// other side is answered meanwhile and after; then all of it is there.
-#[tokio::test]
-async fn a_reader_far_behind_holds_up_no_answers() {
-    const WINDOW: usize = carrick_proto::limits::AHEAD as usize * 2;
-    let (client, server) = pair(PIPE, |ours, _| {
+/// So much a reader may leave unread in the next two tests.
+const UNREAD: usize = carrick_proto::limits::AHEAD as usize * 2;
+
+/// A session whose client may leave [`UNREAD`] bytes, and the server's end.
+async fn for_a_late_reader(
+    pipe: usize,
+) -> (
+    (Connection<crate::Client>, Channel<crate::Client>),
+    (Connection<crate::Server>, Channel<crate::Server>),
+) {
+    let (client, server) = pair(pipe, |ours, _| {
         ours.common.mux.first_window = carrick_proto::limits::AHEAD * 2;
     })
     .await;
     let opening = tokio::spawn(async move { (client.open_session().await, client) });
     let theirs = server.accept_open().await.unwrap().accept().unwrap();
-    let (session, _client) = opening.await.unwrap();
-    let mine = session.unwrap().into_channel();
-    let data: Vec<u8> = (0..=250).cycle().take(WINDOW).collect();
-    for part in data.chunks(WINDOW / 16) {
+    let (session, client) = opening.await.unwrap();
+    ((client, session.unwrap().into_channel()), (server, theirs))
+}
+
+async fn all_of<S: Side>(channel: &Channel<S>) -> Vec<u8> {
+    let mut got = Vec::new();
+    while let Some(piece) = channel.chunk(crate::Stream::Data).await {
+        got.extend_from_slice(&piece);
+    }
+    got
+}
+
+/// A reader that takes nothing gets what its window allows, by and by, and the
+/// other side is answered meanwhile and after; then all of it is there. The
+/// clock stands still but for the waiting.
+#[tokio::test(start_paused = true)]
+async fn a_reader_far_behind_is_waited_for_and_holds_up_no_answers() {
+    let begin = tokio::time::Instant::now();
+    let ((_client, mine), (server, theirs)) = for_a_late_reader(PIPE).await;
+    let data: Vec<u8> = (0..=250).cycle().take(UNREAD).collect();
+    for part in data.chunks(UNREAD / 16) {
         theirs.send(crate::Stream::Data, part).await.unwrap();
         let answer = server.global_request(GlobalRequest::Keepalive);
         let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
         answer.expect("held up").unwrap();
     }
+    // The second half comes in pipes' sizes, with 2 ms before each.
+    let waited = begin.elapsed();
+    assert!(waited >= Duration::from_millis(100), "{waited:?}");
     drop(theirs);
-    let mut got = Vec::new();
-    while let Some(piece) = mine.chunk(crate::Stream::Data).await {
-        got.extend_from_slice(&piece);
+    assert!(all_of(&mine).await == data);
+}
+
+/// Nothing can be written any more, and the reader is far behind: what the
+/// other side has sent before it went is read nevertheless.
+#[tokio::test(start_paused = true)]
+async fn a_reader_far_behind_loses_nothing_to_a_peer_that_goes() {
+    let ((client, mine), (server, theirs)) = for_a_late_reader(UNREAD * 2).await;
+    let data: Vec<u8> = (0..=250).cycle().take(UNREAD).collect();
+    theirs.send(crate::Stream::Data, &data).await.unwrap();
+    drop((theirs, server));
+    while client.error().is_none() {
+        let _ = client.global_notify(GlobalRequest::Keepalive);
+        tokio::task::yield_now().await;
     }
-    assert!(got == data);
+    assert_eq!(all_of(&mine).await.len(), data.len());
 }
 
 /// Both ends hear that somebody types beside another channel, and that it is
