@@ -80,7 +80,7 @@ def dbclient_cases(bench, daemon, lists):
         same((done.returncode, done.stdout), (6, b'42\n'), 'shell without a pty')
 
     def errors():
-        done = fixture.run(command('head -c 1000000 /dev/zero >&2; echo out'), env=env)
+        done = fixture.run(command('head -c 1000000 /dev/zero >&2; echo out; sleep 0.3'), env=env)
         same((done.stdout, done.stderr.count(b'\0')), (b'out\n', 1_000_000), 'standard error apart from output')
 
     def password():
